@@ -1,0 +1,269 @@
+"""The mapped file of a journal: chunks that are opened and released, counters, and the table of shipments."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from . import layout
+from .layout import WORD
+
+
+class NotAJournal(ValueError):
+    """The file is no journal of this version."""
+
+
+class InUse(Exception):
+    """The journal's process is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """A stretch of the journal that leaves as one: at most one metric batch, and the events that lie between its rows.
+
+    It is written down before it is sent, so that whoever ships the journal later cuts the same batches.
+    """
+
+    number: int
+    serial: int
+    start: int
+    end: int
+    seq: int
+    """Number of its metric batch, -1 when it holds only events."""
+    next_seq: int
+    queued: int
+    """Points accepted up to its end, all shipments together."""
+    last_step: int | None
+    last_time: int
+    """Time in µs of the last row up to its end, 0 before the first."""
+
+
+_mine: set[Path] = set()
+"""Journals of this process. Opening one a second time and closing it again would drop the first one's lock (POSIX)."""
+
+
+class Ring:
+    """A journal file mapped into memory, or the same ring in memory only. Not thread-safe: see writer and shipper.
+
+    Chunks carry serials 1, 2, 3, …; a serial may be opened once all before it that lay in its place are released.
+    """
+
+    def __init__(self, buffer: mmap.mmap, *, path: Path | None, fd: int | None) -> None:
+        self.buffer = buffer
+        self.path = path
+        self._fd = fd
+        _, _, chunk_bytes, chunk_count, attempt, rank, run_id = layout.IDENTITY.unpack_from(buffer, layout.AT_IDENTITY)
+        self.chunk_bytes: int = chunk_bytes
+        self.chunk_count: int = chunk_count
+        self.attempt: int = attempt
+        self.rank: int = rank
+        self.run_id = UUID(bytes=run_id)
+
+    @classmethod
+    def create(
+        cls, path: Path | None, *, size: int, run_id: UUID, rank: int, attempt: int, info: dict[str, Any]
+    ) -> Ring:
+        """Make a journal of `size` bytes at `path`, all of it allocated, or in memory when `path` is None.
+
+        Raises OSError when the file cannot be made, locked, allocated or mapped; nothing is left behind then.
+        """
+        chunk_count = max(2, (size - layout.CHUNKS_OFFSET) // layout.CHUNK_BYTES)
+        size = layout.CHUNKS_OFFSET + chunk_count * layout.CHUNK_BYTES
+        fd = None
+        if path is None:
+            buffer = mmap.mmap(-1, size)
+        else:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # A sparse file that meets a full disk later is a SIGBUS in the training process.
+                os.posix_fallocate(fd, 0, size)
+                buffer = mmap.mmap(fd, size)
+                _mine.add(path.resolve())
+            except (OSError, ValueError) as error:
+                os.close(fd)
+                path.unlink(missing_ok=True)
+                raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        layout.IDENTITY.pack_into(
+            buffer,
+            layout.AT_IDENTITY,
+            layout.MAGIC,
+            layout.VERSION,
+            layout.CHUNK_BYTES,
+            chunk_count,
+            attempt,
+            rank,
+            run_id.bytes,
+        )
+        ring = cls(buffer, path=path, fd=fd)
+        ring._set_text(layout.AT_INFO, layout.INFO_BYTES, orjson.dumps(info))
+        return ring
+
+    @classmethod
+    def recover(cls, path: Path) -> Ring:
+        """Open the journal of a process that is gone, and hold it.
+
+        Raises InUse while the process lives (or another one recovers it), NotAJournal, or OSError.
+        """
+        if path.resolve() in _mine:
+            raise InUse(f"{path} belongs to this process")
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InUse(f"{path} belongs to a living process") from error
+            size = os.fstat(fd).st_size
+            if size < layout.CHUNKS_OFFSET + layout.CHUNK_BYTES:
+                raise NotAJournal(f"{path} is too short for a journal")
+            buffer = mmap.mmap(fd, size)
+            magic, version, chunk_bytes, count, *_ = layout.IDENTITY.unpack_from(buffer, layout.AT_IDENTITY)
+            if (magic, version, chunk_bytes) != (layout.MAGIC, layout.VERSION, layout.CHUNK_BYTES) or (
+                size < layout.CHUNKS_OFFSET + count * chunk_bytes
+            ):
+                raise NotAJournal(f"{path} is no journal of this version")
+            return cls(buffer, path=path, fd=fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    # chunks
+
+    def chunk_start(self, serial: int) -> int:
+        """Offset in the buffer where the chunk of this serial lies."""
+        return layout.CHUNKS_OFFSET + (serial - 1) % self.chunk_count * self.chunk_bytes
+
+    def can_open(self, serial: int) -> bool:
+        """Whether the place of this serial is free."""
+        return serial <= self.released + self.chunk_count
+
+    def open_chunk(self, serial: int) -> int:
+        """Mark the chunk as begun; returns the offset of its first record. Assumes `can_open(serial)`."""
+        start = self.chunk_start(serial)
+        WORD.pack_into(self.buffer, start, serial)
+        return start + layout.CHUNK_HEADER_BYTES
+
+    def is_open(self, serial: int) -> bool:
+        """Whether the chunk of this serial was ever begun and not reused since."""
+        return self.word(self.chunk_start(serial)) == serial
+
+    def release(self, serial: int) -> None:
+        """Give the chunk back, zeroed. Assumes that all chunks before it are released."""
+        start = self.chunk_start(serial)
+        self.buffer[start : start + self.chunk_bytes] = bytes(self.chunk_bytes)
+        self.set_word(layout.AT_RELEASED, serial)
+
+    @property
+    def released(self) -> int:
+        """The highest serial that is free again."""
+        return self.word(layout.AT_RELEASED)
+
+    # shipments
+
+    @property
+    def delivered(self) -> int:
+        """Shipments below this number have arrived."""
+        return self.word(layout.AT_DELIVERED)
+
+    @delivered.setter
+    def delivered(self, number: int) -> None:
+        self.set_word(layout.AT_DELIVERED, number)
+
+    def record(self, shipment: Shipment) -> None:
+        """Write a shipment down, its number last. Assumes that fewer than SHIPMENT_SLOTS are on the way."""
+        at = self._slot(shipment.number)
+        WORD.pack_into(self.buffer, at, 0)
+        layout.SHIPMENT.pack_into(
+            self.buffer,
+            at,
+            0,
+            shipment.serial,
+            shipment.start,
+            shipment.end,
+            shipment.seq,
+            shipment.next_seq,
+            shipment.queued,
+            shipment.last_step or 0,
+            shipment.last_step is not None,
+            shipment.last_time,
+        )
+        WORD.pack_into(self.buffer, at, shipment.number + 1)
+
+    def shipment(self, number: int) -> Shipment | None:
+        """The shipment of this number, or None when it was not written down."""
+        fields = layout.SHIPMENT.unpack_from(self.buffer, self._slot(number))
+        if fields[0] != number + 1:
+            return None
+        _, serial, start, end, seq, next_seq, queued, step, has_step, time = fields
+        return Shipment(number, serial, start, end, seq, next_seq, queued, step if has_step else None, time)
+
+    # header
+
+    def word(self, offset: int) -> int:
+        """The number at an offset."""
+        value: int = WORD.unpack_from(self.buffer, offset)[0]
+        return value
+
+    def set_word(self, offset: int, value: int) -> None:
+        """Write a number at an offset."""
+        WORD.pack_into(self.buffer, offset, value)
+
+    def count_dropped(self, reason: str, points: int) -> None:
+        """Add to the counter of dropped points. Assumes that the writer's lock is held."""
+        offset = layout.AT_DROPPED + 8 * layout.DROP_REASONS.index(reason)
+        self.set_word(offset, self.word(offset) + points)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Points not accepted, by reason, without zeros."""
+        counts = {r: self.word(layout.AT_DROPPED + 8 * i) for i, r in enumerate(layout.DROP_REASONS)}
+        return {reason: count for reason, count in counts.items() if count}
+
+    def set_end(self, state: str, error: str) -> None:
+        """Write down how the attempt ended."""
+        self._set_text(layout.AT_ERROR, layout.ERROR_BYTES, error.encode(errors="replace")[: layout.ERROR_BYTES - 8])
+        self.set_word(layout.AT_STATE, layout.STATES.index(state))
+
+    @property
+    def end(self) -> tuple[str, str]:
+        """State and error: ("running", "") until `set_end`."""
+        text = self._text(layout.AT_ERROR, layout.ERROR_BYTES).decode(errors="replace")
+        return layout.STATES[self.word(layout.AT_STATE)], text
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What `create` was told: how and where to ship."""
+        found: dict[str, Any] = orjson.loads(self._text(layout.AT_INFO, layout.INFO_BYTES) or b"{}")
+        return found
+
+    def close(self, *, remove: bool) -> None:
+        """Unmap; remove the file when everything in it has arrived."""
+        if remove and self.path is not None:
+            self.path.unlink(missing_ok=True)
+        try:
+            self.buffer.close()
+        except BufferError:
+            pass  # a reader still holds a view: the memory goes with it
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _slot(self, number: int) -> int:
+        return layout.SHIPMENTS_OFFSET + number % layout.SHIPMENT_SLOTS * layout.SHIPMENT.size
+
+    def _set_text(self, offset: int, room: int, text: bytes) -> None:
+        if len(text) > room - 8:
+            raise ValueError(f"{len(text)} bytes do not fit into {room - 8} of the journal's header")
+        self.set_word(offset, len(text))
+        self.buffer[offset + 8 : offset + 8 + len(text)] = text
+
+    def _text(self, offset: int, room: int) -> bytes:
+        length = min(max(self.word(offset), 0), room - 8)
+        return bytes(self.buffer[offset + 8 : offset + 8 + length])

@@ -1,0 +1,246 @@
+"""`Run`: what training code holds. A thin front on its parts: attempt (journal, shipping), config, artifacts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+from .attempt import Attempt, RunDescription
+from .background import Background
+from .config import Config
+from .notices import Notices, logger
+from .params import flatten
+
+if TYPE_CHECKING:
+    from .artifacts import Artifacts
+
+DEFAULT_FINISH_S = 10.0
+"""How long `finish` waits for the event log before it leaves the rest in the journal."""
+SIGNAL_FINISH_S = 3.0
+"""The same in a signal handler: schedulers follow SIGTERM by SIGKILL after 5 to 30 s."""
+
+
+class LogFunction(Protocol):
+    """`run.log`."""
+
+    def __call__(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """See JournalWriter.append."""
+
+
+class Run:
+    """One training job, as this process sees it. Made by `runstream.init`.
+
+    No method raises, blocks for long or stops training once `init` has returned: what cannot be logged is dropped,
+    counted (see `runstream verify`) and warned about once.
+    """
+
+    log: LogFunction
+    """Record one value for each metric at one step, `run.log({"train/loss": 0.3}, step=7)`: see JournalWriter.append."""
+
+    def __init__(self, description: RunDescription, config: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        self._description = description
+        self._notices = Notices(description.name)
+        self._attempt = Attempt(description, self._notices)
+        self._pid = os.getpid()
+        self._artifacts: Artifacts | None = None
+        self._end: tuple[str, str] | None = None
+        self.log = self._attempt.writer.append
+        self.config = Config({}, self.log_params)
+        if description.identity.rank == 0:
+            self.config.update(config)
+            self.set_tags(tags)
+        else:
+            self.config = Config(config, self.log_params)
+        self._background = Background(self._attempt, self._notices)
+        self._background.start()
+
+    @property
+    def id(self) -> str:
+        """The run's id, a UUID as text."""
+        return str(self._description.run_id)
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self._description.name
+
+    @property
+    def experiment(self) -> str:
+        """The experiment that holds the run."""
+        return self._description.experiment
+
+    @property
+    def rank(self) -> int:
+        """This process's number in the job, 0 when alone."""
+        return self._description.identity.rank
+
+    @property
+    def run_id(self) -> UUID:
+        """The run's id as a UUID."""
+        return self._description.run_id
+
+    @property
+    def attempt(self) -> int:
+        """This life of the run: the moment of `init` in µs since the epoch."""
+        return self._attempt.number_us
+
+    def log_metric(self, name: str, value: Any, step: int | None = None) -> None:
+        """Record one value; the same as `log({name: value}, step)`."""
+        self.log({name: value}, step)
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """The same as `log`."""
+        self.log(metrics, step)
+
+    def log_param(self, key: str, value: Any) -> None:
+        """Record one hyperparameter."""
+        self.log_params({key: value})
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Record hyperparameters; nested ones are flattened with a dot, secrets redacted."""
+        try:
+            flat = flatten(params)
+        except Exception as error:
+            self._notices.warn("params", f"params could not be logged: {error!r:.200}")
+            return
+        for param in flat:
+            self._attempt.emit("param", key=param.key, kind=param.kind, value=param.value_json, number=param.number)
+
+    def set_tag(self, key: str, value: Any = "") -> None:
+        """Set one tag; a later value replaces an earlier one."""
+        self.set_tags({key: value})
+
+    def set_tags(self, tags: Mapping[str, Any] | Iterable[str]) -> None:
+        """Set tags, by name and value or just by name."""
+        try:
+            named = as_tags(tags)
+        except Exception as error:
+            self._notices.warn("tags", f"tags could not be set: {error!r:.200}")
+            return
+        for key, value in named.items():
+            self._attempt.emit("tag", key=key, value=value)
+
+    def log_artifact(
+        self,
+        path_or_uri: str | os.PathLike[str],
+        name: str | None = None,
+        type: str = "file",
+        step: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        aliases: Iterable[str] = (),
+        *,
+        immutable: bool = False,
+    ) -> None:
+        """Keep a file or a directory as it is now, or record an existing URI.
+
+        Returns once a snapshot is taken, so the file may be overwritten at once; the upload goes on in the background.
+
+        Args:
+            path_or_uri: A local path, or a URI such as `s3://bucket/key`, which is recorded and not read.
+            name: Its name; default: the last part of the path. Artifacts of one name are versions of one thing.
+            type: What it is: model, dataset, plot, file, …
+            step: The step it belongs to.
+            metadata: Anything that JSON holds.
+            aliases: Names that now point to this version, such as "best".
+            immutable: The file will not change: no snapshot is taken, and a change is reported.
+        """
+        try:
+            self._artifact_front().log(
+                path_or_uri,
+                name=name,
+                type=type,
+                step=step,
+                metadata=metadata,
+                aliases=list(aliases),
+                immutable=immutable,
+                time=self._attempt.writer.now_us(),
+            )
+        except Exception as error:
+            self._notices.warn("artifact", f"artifact {path_or_uri!s:.200} could not be logged: {error!r:.200}")
+
+    def finish(self, timeout: float = DEFAULT_FINISH_S) -> bool:
+        """End the run as finished and deliver what is left. Returns whether everything has arrived.
+
+        Waits at most `timeout` seconds; then it says what is not delivered and where it lies. May be called again.
+        """
+        return self._finish("finished", "", timeout)
+
+    def fail(self, error: BaseException | str, timeout: float = DEFAULT_FINISH_S) -> bool:
+        """End the run as failed; otherwise like `finish`."""
+        return self._finish("failed", describe_error(error), timeout)
+
+    def kill(self, reason: str, timeout: float = DEFAULT_FINISH_S) -> bool:
+        """End the run as killed from outside, such as by a signal; otherwise like `finish`."""
+        return self._finish("killed", reason, timeout)
+
+    def kill_in_signal_handler(self, reason: str) -> None:
+        """The same as `kill` where this thread may have been interrupted inside `log`."""
+        if self._end is None:
+            self._end = ("killed", reason)
+            self._attempt.finish_in_signal_handler("killed", reason, SIGNAL_FINISH_S)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None or (isinstance(error, SystemExit) and not error.code):
+            self.finish()
+        elif isinstance(error, KeyboardInterrupt):
+            self.kill("KeyboardInterrupt")
+        else:
+            self.fail(error)
+
+    def after_fork(self) -> None:
+        """In a forked child: go on as another attempt of the same rank, if and when something is logged here."""
+        self._end = None
+        self._pid = os.getpid()
+        self._artifacts = None
+        self._attempt.after_fork()
+
+    def _finish(self, state: str, error: str, timeout_s: float) -> bool:
+        try:
+            if self._end is None:
+                self._end = (state, error)
+                self._background.stop(timeout_s)
+                unfinished = self._artifacts.drain(timeout_s) if self._artifacts else 0
+                if unfinished:
+                    logger.warning("runstream: %d artifacts wait in staging; `runstream sync` uploads them", unfinished)
+            delivered = self._attempt.finish(*self._end, timeout_s)
+            if not delivered:
+                logger.warning("runstream: run %s ended, but %s", self.name, self._attempt.undelivered())
+            return delivered
+        except Exception as failure:
+            self._notices.warn("finish", f"finish failed: {failure!r:.200}")
+            return False
+
+    def _artifact_front(self) -> Artifacts:
+        from .artifacts import Artifacts
+
+        if self._artifacts is None:
+            settings = self._description.settings
+            self._artifacts = Artifacts(
+                settings.dir / "staging",
+                settings.artifacts,
+                emit=lambda record: self._attempt.emit("artifact", **record),
+                warn=lambda message: self._notices.warn("artifact", message),
+            )
+        return self._artifacts
+
+
+def as_tags(tags: Mapping[str, Any] | Iterable[str]) -> dict[str, str]:
+    """Tags as names and values: of a mapping its own, of a list of names empty values."""
+    if isinstance(tags, str):
+        return {tags: ""}
+    pairs = tags.items() if isinstance(tags, Mapping) else ((key, "") for key in tags)
+    return {str(key): value if isinstance(value, str) else str(value) for key, value in pairs}
+
+
+def describe_error(error: BaseException | str) -> str:
+    """An exception as one line."""
+    if isinstance(error, str):
+        return error
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

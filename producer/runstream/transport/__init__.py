@@ -1,0 +1,1 @@
+"""Where shipments go: the event log."""
