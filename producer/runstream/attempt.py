@@ -218,8 +218,10 @@ class Attempt:
             self._end = (state, error)
             ring.set_end(state, error)
         delivered = self._shipper.finish(timeout_s)
-        if delivered and ring.path is not None:
-            remove_pointer(self.run.settings.journal_dir, ring.path)
+        if delivered:
+            self.writer.let_go()
+            if ring.path is not None:
+                remove_pointer(self.run.settings.journal_dir, ring.path)
         return delivered
 
 

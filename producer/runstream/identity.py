@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runstream.ranks import Ranks, job_id, node_number, read_ranks, slurm_step, torchrun_id
+from .ranks import Ranks, job_id, node_number, read_ranks, slurm_step, torchrun_id
 
 _NAMESPACE: Final = uuid.UUID("6d1f3c52-7d6b-5f0e-9b1a-52756e537472")
 """Namespace of all UUIDv5 made here. Changing it changes the run id of every named and every multi-rank run."""

@@ -7,8 +7,8 @@ import math
 from collections.abc import Container, Sequence
 from typing import Any, Final
 
-from runstream.plain import key_text, plain
-from runstream.secrets import REDACTED, is_secret_key, redact_text
+from .plain import key_text, plain
+from .secrets import REDACTED, is_secret_key, redact_text
 
 MAX_DEPTH: Final = 32
 """Levels of nesting. Deeper ones are a mistake, or a structure that refers to itself through ever new objects."""

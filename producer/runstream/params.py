@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runstream.json_values import CYCLE, MAX_DEPTH, TOO_DEEP, ListValue, free_key, json_number, redacted
-from runstream.plain import Plain, cut_text, key_text, plain
-from runstream.secrets import is_secret_key
 from runstream_schemas.limits import MAX_PARAM_BYTES
+
+from .json_values import CYCLE, MAX_DEPTH, TOO_DEEP, ListValue, free_key, json_number, redacted
+from .plain import Plain, cut_text, key_text, plain
+from .secrets import is_secret_key
 
 MAX_PARAMS: Final = 10_000
 """Params of one call. More is data, not configuration, and would crowd out every table of params."""

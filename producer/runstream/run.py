@@ -101,6 +101,8 @@ class Run:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record hyperparameters; nested ones are flattened with a dot, secrets redacted."""
+        if not params:
+            return
         try:
             flat = flatten(params)
         except Exception as error:

@@ -250,7 +250,7 @@ class Ring:
         try:
             self.buffer.close()
         except BufferError:
-            pass  # a reader still holds a view: the memory goes with it
+            pass  # a view of it is still held: the memory goes with that
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

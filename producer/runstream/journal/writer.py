@@ -98,7 +98,8 @@ class JournalWriter:
 
     def _attach(self, ring: Ring) -> None:
         self.ring = ring
-        self.buffer = ring.buffer
+        # Packing into a view costs half of packing into the mmap object itself.
+        self.buffer = memoryview(ring.buffer)
         self._closed = False
         self._offset_us = ring.attempt - self._clock(CLOCK) // 1000
         self.last_time = ring.attempt
@@ -176,6 +177,10 @@ class JournalWriter:
         self._closed = True
         self._plans = {}
         self._auto_plans = {}
+
+    def let_go(self) -> None:
+        """Release the ring's memory. Assumes `close`, and that everything was delivered."""
+        self.buffer.release()
 
     def append_aside(self, metrics: Mapping[str, float], step: int) -> None:
         """Record a row that has a step axis of its own: `step=None` goes on as if it had not been logged."""
