@@ -85,8 +85,8 @@ class Attempt:
         """Whether a killed process loses nothing."""
         return self.writer.ring.path is not None
 
-    def emit(self, event: str, **fields: Any) -> None:
-        """Record an event of this attempt; `time` is now unless it is given. Raises nothing."""
+    def emit(self, event: str, **fields: Any) -> bool:
+        """Record an event of this attempt; `time` is now unless it is given. False when dropped; never raises."""
         try:
             moment = fields.pop("time", None) or self.writer.now_us()
             ring = self.writer.ring
@@ -94,11 +94,14 @@ class Attempt:
             message = current(event).encode(record)
         except Exception as error:
             self._notices.warn("event", f"a {event} event could not be recorded: {error!r:.200}")
-            return
+            return False
         if len(message) > MAX_EVENT_BYTES:
             self._notices.warn("event", f"a {event} event of {len(message)} bytes was dropped: {MAX_EVENT_BYTES} go")
-        elif not self.writer.append_event(message):
+            return False
+        if not self.writer.append_event(message):
             self._notices.warn("event", f"a {event} event was dropped: the journal is full or the run has finished")
+            return False
+        return True
 
     def describe(self, captured: Captured) -> None:
         """Tell what was captured; the run event is sent again with it."""

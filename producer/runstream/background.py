@@ -47,7 +47,7 @@ class Background:
     def _capture_once(self) -> None:
         from .capture import capture_run
 
-        self._attempt.describe(Captured(**capture_run(self._attempt.run.identity, sys.argv)))
+        self._attempt.describe(Captured(**capture_run(self._attempt.run.identity, sys.orig_argv)))
 
     def _sample(self) -> None:
         from .system.election import NodeElection

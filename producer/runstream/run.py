@@ -38,7 +38,7 @@ class Run:
     """
 
     log: LogFunction
-    """Record one value for each metric at one step, `run.log({"train/loss": 0.3}, step=7)`: see JournalWriter.append."""
+    """Record one value for each metric at a step, `run.log({"train/loss": 0.3}, step=7)`: see JournalWriter.append."""
 
     def __init__(self, description: RunDescription, config: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         self._description = description
@@ -219,7 +219,7 @@ class Run:
             return False
 
     def _artifact_front(self) -> Artifacts:
-        from .artifacts import Artifacts
+        from .artifacts import Artifacts, Identity
 
         if self._artifacts is None:
             settings = self._description.settings
@@ -228,6 +228,7 @@ class Run:
                 settings.artifacts,
                 emit=lambda record: self._attempt.emit("artifact", **record),
                 warn=lambda message: self._notices.warn("artifact", message),
+                identity=lambda: Identity(self.id, self.rank, self.attempt),
             )
         return self._artifacts
 

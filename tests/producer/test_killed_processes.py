@@ -84,17 +84,16 @@ def test_sigkill_loses_no_point_and_sync_tells_the_end(tmp_path: Path) -> None:
 def test_sigkill_at_any_moment_loses_only_what_was_not_logged_yet(tmp_path: Path, kill_after_s: float) -> None:
     process = script(
         tmp_path,
-        """
-        progress = open(%r, "w")
+        f"""
+        progress = open({str(tmp_path / "progress")!r}, "w")
         step = 0
         print("begun", flush=True)
         while True:
-            run.log({"m": step}, step)
+            run.log({{"m": step}}, step)
             step += 1
-            if step %% 50 == 0:
-                os.pwrite(progress.fileno(), b"%%d" %% step, 0)
-        """
-        % str(tmp_path / "progress"),
+            if step % 50 == 0:
+                os.pwrite(progress.fileno(), b"%d" % step, 0)
+        """,
     )
     assert process.stdout is not None and process.stdout.readline() == "begun\n"
     time.sleep(kill_after_s)
@@ -110,10 +109,8 @@ def test_sigkill_at_any_moment_loses_only_what_was_not_logged_yet(tmp_path: Path
     assert recovered.points == len(found)
 
 
-@pytest.mark.parametrize("after", ["record", "send"])
-def test_a_batch_is_the_same_when_the_process_died_between_cutting_sending_and_noting(
-    tmp_path: Path, after: str
-) -> None:
+@pytest.mark.parametrize("step_of_shipping", ["cutting", "sending"])
+def test_a_batch_is_the_same_when_the_process_died_after(step_of_shipping: str, tmp_path: Path) -> None:
     process = script(
         tmp_path,
         f"""
@@ -128,7 +125,7 @@ def test_a_batch_is_the_same_when_the_process_died_between_cutting_sending_and_n
             send(self, number, messages)
             if any(m.event == "metric" for m in messages) and run.last: die()
         run.last = False
-        {"Ring.record = record_then_die" if after == "record" else "LogDirectory.send = send_then_die"}
+        {"Ring.record = record_then_die" if step_of_shipping == "cutting" else "LogDirectory.send = send_then_die"}
         for step in range(100_000):
             run.log({{"m": step, "n": 2}}, step)
             run.last = step > 40_000
@@ -182,7 +179,7 @@ def test_a_forked_child_that_logs_is_an_attempt_of_its_own_and_both_are_complete
         for step in range(200, 300): log({"m": step}, step)
         """,
     )
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert steps(tmp_path) == list(range(300))
     ends = [status for status in events(tmp_path, "status") if status["final"]]

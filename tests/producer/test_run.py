@@ -22,12 +22,7 @@ from runstream_schemas.settings import SettingsError
 def quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No sampling in the middle of a test, and no settings from outside."""
     for name in list(os.environ):
-        if name.startswith(("RUNSTREAM_", "SLURM_")) or name in (
-            "RANK",
-            "WORLD_SIZE",
-            "LOCAL_RANK",
-            "LOCAL_WORLD_SIZE",
-        ):
+        if name.startswith(("RUNSTREAM_", "SLURM_", "LOCAL_")) or name in ("RANK", "WORLD_SIZE"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("RUNSTREAM_SYSTEM_PERIOD_S", "0")
     monkeypatch.setenv("RUNSTREAM_JOURNAL_BYTES", "8000000")
