@@ -77,7 +77,10 @@ def schema_from_text(event: str, text: str) -> Schema:
     raw = orjson.loads(text)
     canonical = to_parsing_canonical_form(raw)
     crc = bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
-    return Schema(event, text, fastavro.parse_schema(raw), crc)
+    parsed = fastavro.parse_schema(raw)
+    if not isinstance(parsed, dict):
+        raise ValueError(f"the schema of {event!r} is no record")
+    return Schema(event, text, parsed, crc)
 
 
 @cache

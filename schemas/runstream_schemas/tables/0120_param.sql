@@ -1,0 +1,40 @@
+-- Hyperparameters (events/param.avsc). The key holds rank and attempt, so that deleting one attempt brings back what
+-- another had set; views take the latest by (time, rank).
+CREATE TABLE IF NOT EXISTS landing_param
+(
+    run_id UUID,
+    rank Int32,
+    attempt Int64,
+    time Int64,
+    key String,
+    kind String,
+    value String,
+    number Nullable(Float64),
+
+    CONSTRAINT rank_not_negative CHECK rank >= 0,
+    CONSTRAINT attempt_in_range CHECK attempt >= 1577836800000000 AND attempt < 4102444800000000,
+    CONSTRAINT time_in_range CHECK time >= 0 AND time < 4102444800000000,
+    CONSTRAINT key_not_empty CHECK notEmpty(key),
+    CONSTRAINT kind_known CHECK kind IN ('null', 'bool', 'int', 'float', 'str', 'json'),
+    CONSTRAINT text_utf8 CHECK isValidUTF8(key) AND isValidUTF8(value)
+)
+ENGINE = Null;
+
+CREATE TABLE IF NOT EXISTS param
+(
+    run_id UUID,
+    key LowCardinality(String),
+    rank UInt32,
+    attempt Int64,
+    time DateTime64(6, 'UTC'),
+    kind LowCardinality(String),
+    value String CODEC(ZSTD(1)),
+    number Nullable(Float64)
+)
+ENGINE = ReplacingMergeTree(time)
+PARTITION BY toYYYYMM(toDateTime(intDiv(attempt, 1000000), 'UTC'))
+ORDER BY (run_id, key, rank, attempt);
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS param_from_landing TO param AS
+SELECT run_id, key, toUInt32(rank) AS rank, attempt, fromUnixTimestamp64Micro(time, 'UTC') AS time, kind, value, number
+FROM (SELECT * FROM landing_param);
