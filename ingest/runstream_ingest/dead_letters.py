@@ -1,0 +1,141 @@
+"""Events that the store refuses, kept with everything needed to look at them and to send them again.
+
+Each is two files in the dead-letter directory: `<event>/<id>.datum` with the original bytes and `<event>/<id>.json`
+with where they came from and why they were refused. The id follows from origin and content, so reading a file again
+makes no second copy. The directory is written first and flushed to disk; then the row in table
+dead_letter, for the ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from clickhouse_connect.driver.client import Client
+
+from runstream_ingest import shape
+from runstream_ingest.sources.source import Message
+from runstream_schemas import avro
+from runstream_schemas.avro import Schema
+
+MAX_ERROR_CHARACTERS: Final = 2000
+"""The store quotes values in its errors; their beginning is enough."""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One refused event."""
+
+    id: str
+    event: str
+    fingerprint: str
+    """Of its schema, hex."""
+    source: str
+    """Log directory or topic it came from."""
+    name: str
+    """File in the log directory, or partition."""
+    offset: int
+    error_code: int
+    """The store's code; 0 when the worker found it out itself."""
+    error: str
+    run_id: str
+    rank: int
+    attempt: int
+    seq: int
+    points: int
+
+    @property
+    def origin(self) -> str:
+        """Where it came from, for people."""
+        return f"{self.source}/{self.name}@{self.offset}"
+
+
+def dead_letter(message: Message, error_code: int, error: str) -> DeadLetter:
+    """Describe a refused message."""
+    who = shape.identity(message.schema, message.datum)
+    place = f"{message.partition.source}\0{message.partition.name}\0{message.offset}\0".encode()
+    return DeadLetter(
+        id=hashlib.sha256(place + message.datum).hexdigest()[:24],
+        event=message.schema.event,
+        fingerprint=message.schema.fingerprint.hex(),
+        source=message.partition.source,
+        name=message.partition.name,
+        offset=message.offset,
+        error_code=error_code,
+        error=error[:MAX_ERROR_CHARACTERS],
+        run_id=str(who.run_id),
+        rank=who.rank,
+        attempt=who.attempt,
+        seq=who.seq,
+        points=shape.declared_points(message.schema, message.datum),
+    )
+
+
+class DeadLetterDirectory:
+    """The directory of refused events. Its methods raise OSError when the disk does."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, letter: DeadLetter, datum: bytes) -> None:
+        """Keep an event; durable when this returns."""
+        folder = self.root / letter.event
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write(folder / f"{letter.id}.datum", datum)
+        self._write(folder / f"{letter.id}.json", orjson.dumps(asdict(letter), option=orjson.OPT_INDENT_2))
+
+    def letters(self) -> Iterator[DeadLetter]:
+        """All events kept, by event and id; files that are not ours are passed over."""
+        for path in sorted(self.root.glob("*/*.json")):
+            try:
+                yield DeadLetter(**orjson.loads(path.read_bytes()))
+            except (ValueError, TypeError, FileNotFoundError):
+                continue
+
+    def datum(self, letter: DeadLetter) -> bytes:
+        """The original bytes."""
+        return (self.root / letter.event / f"{letter.id}.datum").read_bytes()
+
+    def remove(self, letter: DeadLetter) -> None:
+        """Forget an event, the description last, so that a half-removed one is still listed."""
+        for suffix in ("datum", "json"):
+            (self.root / letter.event / f"{letter.id}.{suffix}").unlink(missing_ok=True)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        partial = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+        # The name must survive a power failure as well as the bytes.
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def record(client: Client, letters: Sequence[DeadLetter]) -> None:
+    """Write the rows of table dead_letter. Raises what the client raises."""
+    columns = ("run_id", "rank", "attempt", "seq", "event", "points", "error_code", "error", "origin")
+    rows: list[list[Any]] = [[getattr(letter, column) for column in columns] for letter in letters]
+    client.insert("dead_letter", rows, column_names=columns)
+
+
+def schema_of(letter: DeadLetter) -> Schema | None:
+    """The schema of a refused event, None when this version does not know it."""
+    return avro.known().get(bytes.fromhex(letter.fingerprint))
+
+
+def forget(client: Client, letters: Sequence[DeadLetter]) -> None:
+    """Remove the rows of table dead_letter, so that replayed points count once. Raises what the client raises."""
+    client.command(
+        "DELETE FROM dead_letter WHERE origin IN {origins:Array(String)}",
+        parameters={"origins": [letter.origin for letter in letters]},
+    )

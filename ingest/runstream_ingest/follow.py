@@ -1,0 +1,121 @@
+"""Following log directories until stopped.
+
+The store is opened only when a directory has something new, and given back after each load, so that an embedded store
+is free for `runstream ls` most of the time; under steady load it is given back every HOLD_S seconds, and whoever waits
+for it comes first (see lock.py). Positions are read again at each opening, since others may have loaded meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from runstream_ingest import positions
+from runstream_ingest.backoff import Backoff
+from runstream_ingest.clock import Clock
+from runstream_ingest.deliver import Stopped
+from runstream_ingest.free import free_deleted
+from runstream_ingest.lock import OnWait, StoreBusy
+from runstream_ingest.loop import Loaded
+from runstream_ingest.observer import Observer
+from runstream_ingest.poison import PoisonGuard
+from runstream_ingest.sources.logdir import LogDirectories
+from runstream_ingest.sources.source import Positions
+from runstream_ingest.store import Store, StoreFailed, loop_into, open_store
+from runstream_schemas.settings import Settings
+
+LOOK_EVERY_S: Final = 0.5
+"""A point is visible two seconds after log(): one for the producer's batching, half for looking, half for loading."""
+
+LOOK_SHARE: Final = 0.1
+"""Looking through a directory of 50,000 files takes 0.3 s; at most this share of the time goes into it."""
+
+HOLD_S: Final = 2.0
+"""An embedded store is offered to others at least this often."""
+
+FREE_DELETED_EVERY_S: Final = 600.0
+"""Deleted runs are invisible at once; their space is not urgent."""
+
+
+class Follower:
+    """Loads what appears in log directories, again and again."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        log_dirs: Sequence[Path],
+        *,
+        clock: Clock,
+        stop: threading.Event,
+        observer: Observer,
+        on_loaded: Callable[[Loaded], None],
+        on_trouble: Callable[[str], None],
+        on_wait: OnWait | None = None,
+    ) -> None:
+        self._settings = settings
+        self._log_dirs = log_dirs
+        self._clock = clock
+        self._stop = stop
+        self._observer = observer
+        self._on_loaded = on_loaded
+        self._on_trouble = on_trouble
+        self._on_wait = on_wait
+        self._guard = PoisonGuard()
+        self._store: Store | None = None
+        self._source = LogDirectories(log_dirs, self._save)
+        self._freed_at = clock.monotonic()
+
+    def run(self) -> None:
+        """Follow until the stop event is set.
+
+        A store that is busy or cannot be opened is tried again for ever; what the loop raises for a person to look at
+        (Poisoned, FatalStoreError) is raised.
+        """
+        backoff = Backoff()
+        while not self._stop.is_set():
+            try:
+                began = self._clock.monotonic()
+                new = self._source.pending_bytes()
+                rest = max(LOOK_EVERY_S, (self._clock.monotonic() - began) / LOOK_SHARE)
+                if new:
+                    self._load()
+                self._source_quiet()
+                backoff = Backoff()
+            except Stopped:
+                return
+            except (StoreBusy, StoreFailed, ClickHouseError) as error:
+                # What the source has given away did not arrive.
+                self._source.seek({})
+                delay = backoff.next_s()
+                self._on_trouble(f"{error}; trying again in {delay:.1f} s")
+                self._clock.wait(delay, self._stop)
+                continue
+            self._clock.wait(rest, self._stop)
+
+    def _load(self) -> None:
+        with open_store(self._settings, on_wait=self._on_wait) as store:
+            self._store = store
+            self._source.seek(positions.load(store.client, self._log_dirs))
+            until = self._clock.monotonic() + HOLD_S
+            loop = loop_into(store, self._source, observer=self._observer, stop=self._stop, guard=self._guard)
+            loaded = loop.run(lambda idle: idle or self._clock.monotonic() >= until)
+            if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
+                free_deleted(store)
+                self._freed_at = self._clock.monotonic()
+        self._on_loaded(loaded)
+
+    def _source_quiet(self) -> None:
+        """Pass on what was noticed while there was nothing to load."""
+        notices = self._source.notices()
+        for notice in notices:
+            self._observer.noticed(notice.kind)
+        if notices:
+            self._on_loaded(Loaded(notices=notices))
+
+    def _save(self, moved: Positions) -> None:
+        assert self._store is not None
+        positions.save(self._store.client, moved)

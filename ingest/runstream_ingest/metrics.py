@@ -1,0 +1,114 @@
+"""Everything the worker tells Prometheus, declared once."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from runstream_ingest.batch import Batch
+from runstream_ingest.observer import Observer
+
+REGISTRY: Final = CollectorRegistry()
+
+# Messages read from the source. Zero while training goes on means that producers do not reach the log.
+MESSAGES_READ = Counter("runstream_ingest_messages_read", "Messages read from the source", registry=REGISTRY)
+
+# Bytes read from the source, before any decoding.
+BYTES_READ = Counter("runstream_ingest_bytes_read", "Bytes of messages read from the source", registry=REGISTRY)
+
+# Messages by event and what became of them: stored or dead (put aside). Read minus both is in flight.
+MESSAGES = Counter(
+    "runstream_ingest_messages", "Messages by event and outcome", ("event", "outcome"), registry=REGISTRY
+)
+
+# Metric points by outcome, the number that the ledger of all runs adds up to.
+POINTS = Counter("runstream_ingest_points", "Metric points by outcome", ("outcome",), registry=REGISTRY)
+
+# Bytes per batch. Small batches under load mean that the age limit, not the size, ends them.
+BATCH_BYTES = Histogram(
+    "runstream_ingest_batch_bytes",
+    "Bytes per stored batch",
+    buckets=(1e3, 1e4, 1e5, 1e6, 4e6, 16e6, 32e6),
+    registry=REGISTRY,
+)
+
+# Seconds from reading a batch's first message until the batch is stored: this worker's share of the delay.
+BATCH_AGE = Histogram(
+    "runstream_ingest_batch_age_seconds",
+    "Seconds from reading a batch's first message to its being stored",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300),
+    registry=REGISTRY,
+)
+
+# Seconds per INSERT, failed ones included: a store that hangs must not look fast because only successes were timed.
+INSERT_SECONDS = Histogram(
+    "runstream_ingest_insert_seconds",
+    "Seconds per INSERT, by event and outcome (ok, data, transient, fatal)",
+    ("event", "outcome"),
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
+    registry=REGISTRY,
+)
+
+# The same batch sent again, by the store's error code ("none": no answer).
+RETRIES = Counter("runstream_ingest_retries", "Batches sent again, by error code", ("code",), registry=REGISTRY)
+
+# Seconds spent waiting between retries; reading stands still meanwhile.
+PAUSED_SECONDS = Counter("runstream_ingest_paused_seconds", "Seconds waited before retries", registry=REGISTRY)
+
+# Files or partitions that need a person's eye: foreign, unknown_schema, damaged, truncated, replaced, vanished,
+# unreadable.
+NOTICES = Counter("runstream_ingest_notices", "Things noticed about the source, by kind", ("kind",), registry=REGISTRY)
+
+# Positions committed. Standing still while messages are read means that nothing is safe yet.
+COMMITS = Counter("runstream_ingest_positions_committed", "Positions committed", registry=REGISTRY)
+
+# Unix time of the last stored batch: alert when it is old and the log has grown.
+LAST_PROGRESS = Gauge(
+    "runstream_ingest_last_progress_timestamp", "Unix time of the last stored batch", registry=REGISTRY
+)
+
+
+class PrometheusObserver(Observer):
+    """Counts the loop's events in the metrics above."""
+
+    def polled(self, messages: int, size: int) -> None:
+        """Messages and their bytes came from the source."""
+        MESSAGES_READ.inc(messages)
+        BYTES_READ.inc(size)
+
+    def stored(self, batch: Batch, messages: int, points: int, age_s: float) -> None:
+        """A batch is done; `messages` of it and their points are stored."""
+        MESSAGES.labels(batch.schema.event, "stored").inc(messages)
+        POINTS.labels("stored").inc(points)
+        BATCH_BYTES.observe(batch.bytes)
+        BATCH_AGE.observe(age_s)
+        LAST_PROGRESS.set(time.time())
+
+    def inserted(self, event: str, seconds: float, outcome: str) -> None:
+        """One INSERT ended."""
+        INSERT_SECONDS.labels(event, outcome).observe(seconds)
+
+    def retrying(self, code: int | None, delay_s: float) -> None:
+        """The same batch is sent again after a pause."""
+        RETRIES.labels("none" if code is None else str(code)).inc()
+        PAUSED_SECONDS.inc(delay_s)
+
+    def dead(self, event: str, messages: int, points: int) -> None:
+        """Messages went to the dead letters."""
+        MESSAGES.labels(event, "dead").inc(messages)
+        POINTS.labels("dead").inc(points)
+
+    def committed(self, partitions: int) -> None:
+        """Positions of so many partitions were committed."""
+        COMMITS.inc(partitions)
+
+    def noticed(self, kind: str) -> None:
+        """The source has something to tell a person."""
+        NOTICES.labels(kind).inc()
+
+
+def serve(port: int) -> None:
+    """Serve the metrics at `/metrics` from a background thread. Raises OSError when the port is taken."""
+    start_http_server(port, registry=REGISTRY)

@@ -1,0 +1,30 @@
+"""What the loop tells of itself while it works; by default nobody listens."""
+
+from __future__ import annotations
+
+from runstream_ingest.batch import Batch
+
+
+class Observer:
+    """Receives the loop's events. Methods are called from several threads and must not raise."""
+
+    def polled(self, messages: int, size: int) -> None:
+        """Messages and their bytes came from the source."""
+
+    def stored(self, batch: Batch, messages: int, points: int, age_s: float) -> None:
+        """A batch is done: so many of its messages and their points are stored; it was opened `age_s` seconds ago."""
+
+    def inserted(self, event: str, seconds: float, outcome: str) -> None:
+        """One INSERT ended: outcome is ok, data, transient or fatal."""
+
+    def retrying(self, code: int | None, delay_s: float) -> None:
+        """The same batch is sent again after a pause."""
+
+    def dead(self, event: str, messages: int, points: int) -> None:
+        """Messages went to the dead letters."""
+
+    def committed(self, partitions: int) -> None:
+        """Positions of so many partitions were committed."""
+
+    def noticed(self, kind: str) -> None:
+        """The source has something to tell a person."""

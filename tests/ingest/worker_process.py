@@ -1,0 +1,47 @@
+"""Real worker processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+WORKER = "from runstream_ingest.cli import main; main()"
+DYING_WORKER = """
+import signal, sys
+from runstream_ingest.cli import main
+# The default action of SIGALRM ends the process where it stands: no handler, no cleaning up.
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv.pop(1)))
+main()
+"""
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("RUNSTREAM_")}
+
+
+def arguments(directory: Path, *more: str) -> list[str]:
+    return ["run", "--dir", str(directory / ".runstream"), "--log-dir", str(directory / "log"), *more]
+
+
+def once(
+    directory: Path, *, prefix: tuple[str, ...] = (), die_after_s: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    code = [WORKER] if die_after_s is None else [DYING_WORKER, str(die_after_s)]
+    return subprocess.run(
+        [*prefix, sys.executable, "-c", *code, *arguments(directory, "--once")],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=60,
+        check=False,
+    )
+
+
+def start(directory: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, *arguments(directory, *more)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
