@@ -207,9 +207,7 @@ class Run:
             if self._end is None:
                 self._end = (state, error)
                 self._background.stop(timeout_s)
-                unfinished = self._artifacts.drain(timeout_s) if self._artifacts else 0
-                if unfinished:
-                    logger.warning("runstream: %d artifacts wait in staging; `runstream sync` uploads them", unfinished)
+                self._finish_artifacts(timeout_s)
             delivered = self._attempt.finish(*self._end, timeout_s)
             if not delivered:
                 logger.warning("runstream: run %s ended, but %s", self.name, self._attempt.undelivered())
@@ -217,6 +215,14 @@ class Run:
         except Exception as failure:
             self._notices.warn("finish", f"finish failed: {failure!r:.200}")
             return False
+
+    def _finish_artifacts(self, timeout_s: float) -> None:
+        if self._artifacts is None:
+            return
+        unfinished = self._artifacts.drain(timeout_s)
+        self._artifacts.close()
+        if unfinished:
+            logger.warning("runstream: %d artifacts wait in staging; `runstream sync` uploads them", unfinished)
 
     def _artifact_front(self) -> Artifacts:
         from .artifacts import Artifacts, Identity
