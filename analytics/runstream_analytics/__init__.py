@@ -1,0 +1,1 @@
+"""Reading what was tracked: queries, the `runstream` command line and terminal charts."""

@@ -1,0 +1,1 @@
+"""The `runstream` command line: one file per command over queries and renderings."""

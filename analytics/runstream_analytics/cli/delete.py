@@ -1,0 +1,73 @@
+"""`runstream delete`: runs out of sight, for good."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from runstream_analytics.cli import options, terminal
+
+if TYPE_CHECKING:
+    from runstream_analytics.queries.deletable import Deletable
+    from runstream_schemas.settings import Settings
+
+HELP: Final = """\
+Delete runs: show what would go, and with --yes do it.
+
+Deleting adds an event to the log, so loading the log again does not bring the runs back. Their points leave the
+store in the background; artifacts stay at their root. An attempt that begins later under the same id is visible.
+
+\b
+Examples:
+  runstream delete brave-otter
+  runstream delete brave-otter 5c06235d --yes
+"""
+
+
+def delete(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Full id, its last 6 or more characters, or name.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do it. Without, only what would be deleted is shown.")
+    ] = False,
+    as_json: options.JsonOption = False,
+    directory: options.DirOption = None,
+    url: options.UrlOption = None,
+    store: options.StoreOption = None,
+) -> None:
+    """Delete runs: show what would go, and with --yes do it."""
+    settings = options.settings_from(directory, url, store)
+
+    from runstream_analytics.queries.deletable import deletable
+    from runstream_analytics.queries.naming import find_runs
+    from runstream_analytics.reader import open_reader
+
+    with terminal.patience("opening the store") as listener, open_reader(settings, listener) as reader:
+        chosen = deletable(reader, [run.run_id for run in find_runs(reader, runs)])
+    if yes:
+        _delete(settings, chosen)
+        # Loading the event now means that the next command does not show the runs.
+        with terminal.patience("deleting") as listener, open_reader(settings, listener):
+            pass
+    if as_json:
+        terminal.show_json([run.as_object() | {"deleted": yes} for run in chosen])
+        return
+
+    from runstream_analytics.render.deletable import deletable_table
+
+    terminal.show(deletable_table(chosen))
+    for run in chosen:
+        if run.state == "running" and not yes:
+            terminal.tell(f"{run.run_id} is running: what its attempts log from now on would not be seen either")
+    terminal.tell(f"deleted {len(chosen)} runs" if yes else "nothing was deleted; add --yes to do it")
+
+
+def _delete(settings: Settings, chosen: list[Deletable]) -> None:
+    from runstream_analytics.log_events import append_event, deletion
+
+    now = time.time_ns() // 1000
+    for run in chosen:
+        # A host whose clock is ahead may have begun an attempt later than now.
+        until = max(now, run.newest_attempt)
+        append_event(settings, "tag", deletion(run.run_id, until, now), attempt=now)

@@ -1,0 +1,147 @@
+"""`runstream plot`: lines in the terminal."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from runstream_analytics.cli import options, terminal
+from runstream_analytics.cli.choosing import filter_from, reference_from
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from runstream_analytics.filters import Filter
+    from runstream_analytics.queries.series import Line
+    from runstream_analytics.reader import Reader
+    from runstream_analytics.references import Reference
+
+DEFAULT_TOP: Final = 8
+"""Lines that can be told apart without looking twice."""
+
+MAX_TOP: Final = 26
+"""Lines have letters where there is no colour."""
+
+POINTS_PER_COLUMN: Final = 2
+"""Braille has two dots beside each other in a character."""
+
+PIPE_SIZE: Final = (100, 24)
+"""Where there is no terminal to fill."""
+
+
+class Axis(StrEnum):
+    """What lies on the horizontal axis."""
+
+    step = "step"
+    time = "time"
+
+
+HELP: Final = """\
+Draw metrics of several runs as charts in the terminal; a cross marks the first NaN or infinity.
+
+\b
+Examples:
+  runstream plot train/loss
+  runstream plot val/accuracy --top 5 --by val/accuracy:max
+  runstream plot train/loss val/loss --runs brave-otter,5c06235d --x time
+  runstream plot train/loss --where 'lr > 0.01' --json
+"""
+
+
+def plot(
+    metrics: Annotated[list[str], typer.Argument(metavar="METRIC…", help="One chart for each.")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Option("--runs", metavar="RUNS", help="Only these, by name or end of id, separated by commas."),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", "-n", min=1, max=MAX_TOP, help="Draw so many runs at most.")
+    ] = DEFAULT_TOP,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="NAME", help="The best runs by this, as in ls --sort. Default: the newest."),
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", "-r", help="The worst runs instead.")] = False,
+    x: Annotated[Axis, typer.Option("--x", help="Horizontal axis; time is seconds since each run began.")] = Axis.step,
+    experiment: options.ExperimentOption = None,
+    state: options.StateOption = None,
+    tag: options.TagOption = None,
+    where: options.WhereOption = None,
+    height: Annotated[int | None, typer.Option("--height", min=8, max=200, help="Lines of text for a chart.")] = None,
+    as_json: options.JsonOption = False,
+    directory: options.DirOption = None,
+    url: options.UrlOption = None,
+    store: options.StoreOption = None,
+) -> None:
+    """Draw metrics of several runs as charts in the terminal; a cross marks the first NaN or infinity."""
+    settings = options.settings_from(directory, url, store)
+    condition = filter_from(experiment, state, tag, where)
+    order = None if by is None else reference_from("--by", by)
+    columns, lines = shutil.get_terminal_size(PIPE_SIZE)
+    width, height = (min(columns, 160), height or min(max(lines - 8, 8), 24))
+    chosen = [name.strip() for given in runs or () for name in given.split(",") if name.strip()]
+
+    from runstream_analytics.reader import open_reader
+
+    with terminal.patience("opening the store") as listener, open_reader(settings, listener) as reader:
+        named = _named(reader, chosen)
+        drawn = [
+            _lines(reader, metric, named or _best(reader, metric, condition, order, reverse, top), x, width)
+            for metric in dict.fromkeys(metrics)
+        ]
+    if as_json:
+        terminal.show_json([row for found in drawn for line in found for row in _objects(line, x)])
+        return
+    _draw(list(zip(dict.fromkeys(metrics), drawn, strict=True)), x, width, height)
+
+
+def _named(reader: Reader, names: Sequence[str]) -> list[UUID]:
+    from runstream_analytics.queries.naming import find_runs
+
+    return [run.run_id for run in find_runs(reader, names)][:MAX_TOP]
+
+
+def _best(reader: Reader, metric: str, condition: Filter, by: Reference | None, reverse: bool, top: int) -> list[UUID]:
+    from runstream_analytics.queries.series import choose_runs
+
+    return choose_runs(reader, metric, condition, by, reverse, top)
+
+
+def _lines(reader: Reader, metric: str, run_ids: Sequence[UUID], x: Axis, width: int) -> list[Line]:
+    from runstream_analytics.queries.series import lines_by_step, lines_by_time
+
+    if not run_ids:
+        return []
+    read = lines_by_step if x is Axis.step else lines_by_time
+    return read(reader, metric, run_ids, width * POINTS_PER_COLUMN)
+
+
+def _draw(charts: Sequence[tuple[str, list[Line]]], x: Axis, width: int, height: int) -> None:
+    from runstream_analytics.render.chart import ChartSize, chart
+
+    out = terminal.console()
+    x_label = "step" if x is Axis.step else "seconds"
+    for metric, lines in charts:
+        if not lines:
+            terminal.tell(f"none of these runs has logged {metric!r}")
+            continue
+        for part in chart(
+            lines, x_label, ChartSize(width, height), color=out.color_system is not None and not out.no_color
+        ):
+            out.print(part)
+
+
+def _objects(line: Line, x: Axis) -> list[dict[str, Any]]:
+    """One object per bucket."""
+    fields = asdict(line)
+    same = {key: fields[key] for key in ("metric", "run_id", "name", "rank")}
+    at = "step" if x is Axis.step else "seconds"
+    return [
+        {**same, at: int(where) if x is Axis.step else where, "last": last, "min": low, "max": high}
+        for where, last, low, high in zip(line.x, line.last, line.low, line.high, strict=True)
+    ]

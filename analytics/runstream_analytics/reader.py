@@ -1,0 +1,107 @@
+"""Reading the store: open it, load what is new in an embedded one, query, close."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runstream_analytics.errors import NothingHere, UserError
+from runstream_schemas.exit_codes import ExitCode
+from runstream_schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+READ_ONLY: Mapping[str, int] = {"readonly": 1}
+"""The engine refuses everything that writes, and changing this setting too."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """An open store. Used by one thread."""
+
+    client: Client
+    connect: Callable[[], Client]
+    """Opens one more client, whose settings are its own; the caller closes it."""
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """All rows of a query; values of users go in as `{name:Type}` parameters. Raises UserError."""
+        return list(self._query(sql, parameters).result_rows)
+
+    def objects(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The same rows by column name. Raises UserError."""
+        return list(self._query(sql, parameters).named_results())
+
+    def _query(self, sql: str, parameters: Mapping[str, Any] | None) -> Any:
+        from clickhouse_connect.driver.exceptions import ClickHouseError
+
+        try:
+            return self.client.query(sql, parameters=dict(parameters) if parameters else None)
+        except ClickHouseError as error:
+            raise UserError(f"the store cannot answer: {error}", ExitCode.STORE_FAILED) from error
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears what happens while the store is opened and loaded."""
+
+    waiting: Callable[[int | None], None]
+    """Another process, of this id if it is known, holds the store."""
+    doing: Callable[[str], None]
+    """What is going on now."""
+    warn: Callable[[str], None]
+    """Something in the log is not as it should be; what can be read is read."""
+
+
+@contextmanager
+def open_reader(settings: Settings, listener: Listener, *, load: bool = True) -> Iterator[Reader]:
+    """Open the store, and first load what is new when it is embedded and the event log a directory.
+
+    Raises NothingHere when there is neither log nor store, else UserError with the exit status that fits.
+    """
+    if settings.store_dir and not settings.store_dir.exists() and not (settings.log_dir and settings.log_dir.exists()):
+        where = f"{settings.dir} ({_from(settings.sources['dir'])})"
+        raise NothingHere(f"no run has been logged in {where} yet; log one, or name the right directory with --dir")
+    try:
+        from runstream_ingest.lock import StoreBusy
+        from runstream_ingest.store import StoreFailed, open_store
+    except ImportError as error:
+        raise UserError(f"{error}; install it with: pip install 'runstream[local]'", ExitCode.STORE_FAILED) from error
+    try:
+        with open_store(settings, on_wait=listener.waiting) as store:
+            if load and settings.store_dir and settings.log_dir:
+                _load(store, settings, listener)
+            yield Reader(store.client, store.connect)
+    except StoreBusy as error:
+        raise UserError(f"{error}; try again, or stop it", ExitCode.STORE_BUSY) from error
+    except StoreFailed as error:
+        raise UserError(str(error), ExitCode.STORE_FAILED) from error
+
+
+def _load(store: Any, settings: Settings, listener: Listener) -> None:
+    from runstream_ingest.poison import Poisoned
+    from runstream_ingest.store import load_new
+
+    assert settings.log_dir is not None, "only called with a log directory"
+    try:
+        loaded = load_new(
+            store,
+            [settings.log_dir],
+            on_progress=lambda so_far: listener.doing(f"loading what is new: {so_far.points:,} points"),
+        )
+    except Poisoned as error:
+        listener.warn(f"what is new in the log was not loaded: {error}")
+        return
+    for notice in loaded.notices:
+        listener.warn(f"{notice.partition.source}/{notice.partition.name}: {notice.text}")
+    if loaded.dead_letters:
+        listener.warn(
+            f"the store refused {loaded.dead_letters} events ({loaded.dead_points} points); "
+            "see runstream-ingest deadletters list"
+        )
+
+
+def _from(source: str) -> str:
+    return {"default": "the default", "argument": "from --dir"}.get(source, f"from {source}")

@@ -1,0 +1,1 @@
+"""From plain rows to what a terminal shows: pure functions."""
