@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import UUID
 
 from runstream.batches import Message
@@ -14,12 +15,18 @@ from runstream_schemas.limits import DELETED_TAG
 from runstream_schemas.settings import Settings
 
 
-def append_event(settings: Settings, event: str, record: dict[str, object], attempt: int) -> None:
-    """Add one event to the log directory as a segment of its own. Raises UserError."""
+def writable_log(settings: Settings) -> Path:
+    """The log directory. Raises UserError when the event log is something that cannot be written from here."""
     if settings.log_dir is None:
         raise UserError(f"cannot write to the event log {settings.url.split('://', maxsplit=1)[0]}: use file:/path")
+    return settings.log_dir
+
+
+def append_event(settings: Settings, event: str, record: dict[str, object], attempt: int) -> None:
+    """Add one event to the log directory as a segment of its own. Raises UserError."""
+    log = writable_log(settings)
     run_id, rank = UUID(str(record["run_id"])), int(str(record["rank"]))
-    transport = LogDirectory(settings.log_dir, run_id=run_id, rank=rank, attempt=attempt, fsync=True)
+    transport = LogDirectory(log, run_id=run_id, rank=rank, attempt=attempt, fsync=True)
     try:
         transport.send(0, [Message(event, current(event).encode_datum(record))])
     except TransportDown as error:

@@ -105,7 +105,7 @@ def parse_reference(text: str) -> Reference:
 
 def parse_references(text: str) -> list[Reference]:
     """Read a comma-separated list; a name with a comma stands between backquotes. Raises BadReference."""
-    parts = re.findall(r"`([^`]*)`|([^,]+)", text)
+    parts = re.findall(r"\s*`([^`]*)`\s*|([^,]+)", text)
     return [parse_reference(quoted or plain) for quoted, plain in parts if (quoted or plain).strip()]
 
 

@@ -38,7 +38,7 @@ def test_a_name_means_one_thing(text: str, reference: Reference) -> None:
 
 @pytest.mark.parametrize("text", ["", "  ", "val/accuracy:best"])
 def test_a_name_that_means_nothing_is_refused_with_what_would(text: str) -> None:
-    with pytest.raises(BadReference, match="use|write"):
+    with pytest.raises(BadReference, match=r"use|write"):
         parse_reference(text)
 
 

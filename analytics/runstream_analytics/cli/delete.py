@@ -39,10 +39,13 @@ def delete(
     """Delete runs: show what would go, and with --yes do it."""
     settings = options.settings_from(directory, url, store)
 
+    from runstream_analytics.log_events import writable_log
     from runstream_analytics.queries.deletable import deletable
     from runstream_analytics.queries.naming import find_runs
     from runstream_analytics.reader import open_reader
 
+    if yes:
+        writable_log(settings)
     with terminal.patience("opening the store") as listener, open_reader(settings, listener) as reader:
         chosen = deletable(reader, [run.run_id for run in find_runs(reader, runs)])
     if yes:

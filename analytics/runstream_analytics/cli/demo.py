@@ -27,7 +27,7 @@ SCRIPT: Final = "digits_sweep.py"
 
 BEST: Final = Metric("val/accuracy", "max")
 
-COLUMNS: Final = ("name", "state", "val/accuracy:max", "val/loss:min", "config.optimizer.lr", "duration")
+COLUMNS: Final = ("name", "val/accuracy:max", "val/loss:min", "config.optimizer.lr", "duration")
 
 LEADERS: Final = 10
 
@@ -48,9 +48,7 @@ Examples:
 
 
 def demo(
-    directory: Annotated[Path, typer.Option("--dir", metavar="PATH", help="Where the demo's runs go.")] = Path(
-        ".demo"
-    ),
+    directory: Annotated[Path, typer.Option("--dir", metavar="PATH", help="Where the demo's runs go.")] = Path(".demo"),
     workers: Annotated[int, typer.Option("--workers", min=1, help="So many training jobs at a time.")] = min(
         4, os.cpu_count() or 1
     ),

@@ -12,6 +12,8 @@ import typer
 
 from runstream_analytics.cli import options, terminal
 from runstream_analytics.cli.choosing import filter_from, reference_from
+from runstream_analytics.errors import UserError
+from runstream_analytics.references import Metric
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -57,7 +59,7 @@ def plot(
     metrics: Annotated[list[str], typer.Argument(metavar="METRIC…", help="One chart for each.")],
     runs: Annotated[
         list[str] | None,
-        typer.Option("--runs", metavar="RUNS", help="Only these, by name or end of id, separated by commas."),
+        typer.Option("--runs", metavar="RUNS", help="These runs instead, by name or end of id, separated by commas."),
     ] = None,
     top: Annotated[
         int, typer.Option("--top", "-n", min=1, max=MAX_TOP, help="Draw so many runs at most.")
@@ -103,7 +105,10 @@ def plot(
 def _named(reader: Reader, names: Sequence[str]) -> list[UUID]:
     from runstream_analytics.queries.naming import find_runs
 
-    return [run.run_id for run in find_runs(reader, names)][:MAX_TOP]
+    found = [run.run_id for run in find_runs(reader, names)]
+    if len(found) > MAX_TOP:
+        raise UserError(f"{len(found)} runs do not fit into one chart; name {MAX_TOP} at most")
+    return found
 
 
 def _best(reader: Reader, metric: str, condition: Filter, by: Reference | None, reverse: bool, top: int) -> list[UUID]:
@@ -113,12 +118,16 @@ def _best(reader: Reader, metric: str, condition: Filter, by: Reference | None, 
 
 
 def _lines(reader: Reader, metric: str, run_ids: Sequence[UUID], x: Axis, width: int) -> list[Line]:
+    from runstream_analytics.queries.leaderboard import check_known
     from runstream_analytics.queries.series import lines_by_step, lines_by_time
 
     if not run_ids:
         return []
     read = lines_by_step if x is Axis.step else lines_by_time
-    return read(reader, metric, run_ids, width * POINTS_PER_COLUMN)
+    lines = read(reader, metric, run_ids, width * POINTS_PER_COLUMN)
+    if not lines:
+        check_known(reader, [Metric(metric, "last")])
+    return lines
 
 
 def _draw(charts: Sequence[tuple[str, list[Line]]], x: Axis, width: int, height: int) -> None:

@@ -123,11 +123,11 @@ def _lines(reader: Reader, metric: str, runs: Sequence[UUID], rows: list[dict[st
             run_id=run_id,
             name=name,
             rank=buckets[0]["rank"],
-            x=tuple(float(row["x"]) for row in buckets),
+            x=tuple(row["x"] for row in buckets),
             last=tuple(row["last"] for row in buckets),
             low=tuple(row["min"] for row in buckets),
             high=tuple(row["max"] for row in buckets),
-            nonfinite_at=min((float(row["bad"]) for row in buckets if row["bad"] is not None), default=None),
+            nonfinite_at=min((row["bad"] for row in buckets if row["bad"] is not None), default=None),
             nonfinite="" if bad is None else text.number(float(bad)),
         )
     return [lines[run_id] for run_id in runs if run_id in lines]

@@ -36,6 +36,9 @@ MIN_WIDTH, MIN_HEIGHT = 30, 8
 
 _NAME_WIDTH: Final = 48
 
+_HIGHEST: Final = 4e307
+"""Values beyond are drawn here: the distance between two doubles must itself be one. The legend has the true value."""
+
 
 @dataclass(frozen=True)
 class ChartSize:
@@ -67,7 +70,7 @@ def outline(line: Line) -> list[list[tuple[float, float]]]:
             continue
         # Towards the last value, so that the stroke leaves the bucket where the series does.
         there = (low, high) if last - low > high - last else (high, low)
-        points = [(x, y) for y in (*there, last)]
+        points = [(x, _drawable(y)) for y in (*there, last)]
         strokes[-1].extend(point for n, point in enumerate(points) if n == 0 or point != points[n - 1])
     return [stroke for stroke in strokes if stroke]
 
@@ -77,7 +80,11 @@ def mark(line: Line, floor: float) -> tuple[float, float] | None:
     if line.nonfinite_at is None:
         return None
     before = [y for x, y in zip(line.x, line.last, strict=True) if y is not None and x <= line.nonfinite_at]
-    return line.nonfinite_at, before[-1] if before else floor
+    return line.nonfinite_at, _drawable(before[-1] if before else floor)
+
+
+def _drawable(y: float) -> float:
+    return min(max(y, -_HIGHEST), _HIGHEST)
 
 
 def _canvas(lines: Sequence[Line], x_label: str, size: ChartSize, color: bool) -> Text:

@@ -21,7 +21,9 @@ def leaderboard_view(board: Leaderboard, now: datetime, width: int, *, full_ids:
     table = plain_table()
     table.add_column("id", no_wrap=True, style="bold")
     for column, heading in zip(board.columns, headings, strict=True):
-        table.add_column(heading, justify="right" if _is_number(column) else "left", no_wrap=not _is_text(column))
+        table.add_column(
+            heading, justify="right" if _is_number(column) else "left", no_wrap=not _is_text(column), overflow="fold"
+        )
     paragraphs = []
     for run_id, row in zip(board.ids, board.rows, strict=True):
         name = text.id_suffix(run_id, length)

@@ -23,6 +23,10 @@ STATE_STYLES: Final = {
 }
 
 
+NARROW_TEXT: Final = 16
+"""Terminal columns in which a name can still be read when it is folded."""
+
+
 def plain_table() -> Table:
     """A table with a rule under its head and nothing else; long text is folded, never cut."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -39,6 +43,14 @@ def facts(rows: Mapping[str, str | Text]) -> Table:
 
 
 def fitting(table: Table, otherwise: RenderableType, width: int) -> RenderableType:
-    """The table if a terminal of `width` columns can show it without breaking words, else the other form."""
+    """The table if a terminal of `width` columns can show it, its long texts folded if they must; else the other form."""
+    if _least_width(table, width) > width:
+        for column in table.columns:
+            if not column.no_wrap:
+                column.max_width = NARROW_TEXT
+    return table if _least_width(table, width) <= width else otherwise
+
+
+def _least_width(table: Table, width: int) -> int:
     ruler = Console(width=10 * width)
-    return table if Measurement.get(ruler, ruler.options, table).minimum <= width else otherwise
+    return Measurement.get(ruler, ruler.options, table).minimum

@@ -41,11 +41,10 @@ def duration(seconds: float | None) -> str:
         return ABSENT
     if seconds < 60:
         return f"{seconds:.1f} s"
-    for size, unit, small_size, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if seconds >= size:
-            rest = int(seconds % size // small_size)
-            return f"{int(seconds // size)} {unit}" + (f" {rest} {small}" if rest else "")
-    return f"{seconds:.1f} s"
+    units = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+    whole, unit, part, small = next(sizes for sizes in units if seconds >= sizes[0])
+    rest = int(seconds % whole // part)
+    return f"{int(seconds // whole)} {unit}" + (f" {rest} {small}" if rest else "")
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

@@ -30,7 +30,9 @@ FROM
         last AS newest, first_nonfinite AS first_bad
     FROM
     (
-        SELECT metric, run_id, rank, first_step, lo, hi, last, first_nonfinite, nonfinite
+        SELECT
+            metric, run_id, rank, CAST(first_step AS Int64) AS first_step, lo, hi, last, first_nonfinite,
+            CAST(nonfinite AS UInt8) AS nonfinite
         FROM series FINAL
         WHERE run_id NOT IN (SELECT run_id FROM amended_run)
         UNION ALL

@@ -1,12 +1,16 @@
 -- Charts: one metric over many runs in about as many buckets as wanted. Every bucket carries last, min and max, so that no
 -- extremum vanishes at any zoom. A bucket is 2^shift steps wide and begins at a multiple of its width.
+--
+-- A chart first makes a plan and then hands it on as parameters, not as subqueries: parameters are constants, so that all
+-- branches but those needed vanish when the query is planned, which else takes longer than running it.
 
 -- What to read for a chart, in one row:
--- shift    Rollups exist for 2^4, 2^8, 2^12 and 2^16 steps. The widest is taken that gives at least a quarter of the wanted
---          points (and at most four times as many). Points themselves are read where that would be too coarse, or where it is
---          cheap (two million points at most) and better. Beyond 2^16 the widest rollup is grouped further.
--- divided  the runs that cannot be read whole, as rank 0 without a second look
--- parts    what of them, or of all runs if every rank is wanted, is drawn: (run_id, rank, attempt, cutoff)
+-- shift  Rollups exist for 2^4, 2^8, 2^12 and 2^16 steps. The widest is taken that gives at least a quarter of the wanted
+--        points (and at most four times as many). Points themselves are read where that would be too coarse, or where it is
+--        cheap (two million points at most) and better. Beyond 2^16 the widest rollup is grouped further.
+-- parts  The runs that cannot be read whole, as rank 0 without a second look, and what of them is drawn: (run_id, rank, attempt,
+--        cutoff), or cutoff -2^63 for nothing. One string of 72 hexadecimal digits each: an array of tuples would be
+--        parsed and copied dozens of times while the query is planned, at 40 us per element.
 CREATE OR REPLACE VIEW chart_plan AS
 SELECT
     toUInt8(multiIf(
@@ -17,7 +21,6 @@ SELECT
         steps >= 1024 * wanted, 12,
         steps >= 64 * wanted, 8,
         4)) AS shift,
-    divided,
     parts
 FROM
 (
@@ -28,66 +31,75 @@ FROM
         greatest(
             toFloat64(least(max(greatest_step), {step_max:Int64})) - toFloat64(greatest(min(least_step), {step_min:Int64})) + 1,
             1) AS steps,
-        groupArrayIf(run_id, NOT whole) AS divided,
-        groupArrayArray(if(whole, [], run_parts)) AS parts
+        arrayStringConcat(groupArrayArray(run_parts)) AS parts
     FROM
     (
         SELECT
-            run_id, least_step, greatest_step,
-            length(lives) = 1 AND visible = lives AND lives[1].1 = 0 AND NOT {all_ranks:Bool} AS whole,
-            arrayMap(this -> (run_id, this.1, this.2, arrayFold(
-                (cutoff, life) -> if(life.1 = this.1 AND life.2 > greatest(this.2, this.4), least(cutoff, life.3), cutoff),
-                visible, toInt64(9223372036854775807))), visible) AS run_parts
+            least_step, greatest_step,
+            multiIf(
+                length(lives) = 1 AND length(visible) = 1 AND lives[1].1 = 0 AND NOT {all_ranks:Bool}, [],
+                empty(visible), [concat(run, repeat('0', 24), hex(reinterpretAsFixedString(toInt64(-9223372036854775808))))],
+                arrayMap(this -> concat(
+                    run,
+                    hex(reinterpretAsFixedString(this.1)),
+                    hex(reinterpretAsFixedString(this.2)),
+                    hex(reinterpretAsFixedString(arrayFold(
+                        (cutoff, life) -> if(life.1 = this.1 AND life.2 > greatest(this.2, this.4), least(cutoff, life.3), cutoff),
+                        visible, toInt64(9223372036854775807))))), visible)) AS run_parts
         FROM
         (
             SELECT
-                run_id, least_step, greatest_step,
-                arrayFilter(life -> {all_ranks:Bool} OR life.1 = lowest_rank, all_lives) AS lives,
+                hex(reinterpretAsFixedString(run_id)) AS run, least_step, greatest_step, lives,
                 arrayFilter(life -> life.2 > ifNull(until, 0), lives) AS visible
             FROM
             (
                 SELECT
-                    run_id, min(first_step) AS least_step, max(end_step) AS greatest_step, min(rank) AS lowest_rank,
-                    groupArray((rank, attempt, explicit_step, last_time)) AS all_lives
-                FROM series FINAL
-                WHERE metric = {metric:String} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
-                GROUP BY run_id
+                    run_id, least_step, greatest_step,
+                    arrayFilter(life -> {all_ranks:Bool} OR life.1 = lowest_rank, all_lives) AS lives
+                FROM
+                (
+                    SELECT
+                        run_id, min(first_step) AS least_step, max(end_step) AS greatest_step, min(rank) AS lowest_rank,
+                        groupArray((rank, attempt, explicit_step, last_time)) AS all_lives
+                    FROM series FINAL
+                    WHERE metric = {metric:String} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
+                    GROUP BY run_id
+                )
             ) AS known
             LEFT JOIN (SELECT run_id, max(until) AS until FROM deletion GROUP BY run_id) AS deleted USING (run_id)
         )
     )
 );
 
+-- The parts of a plan as rows.
+CREATE OR REPLACE VIEW chart_list AS
+SELECT
+    reinterpretAsUUID(substring(part, 1, 16)) AS run_id,
+    reinterpretAsUInt32(substring(part, 17, 4)) AS rank,
+    reinterpretAsInt64(substring(part, 21, 8)) AS attempt,
+    reinterpretAsInt64(substring(part, 29, 8)) AS cutoff
+FROM (SELECT unhex(substring({list:String}, number * 72 + 1, 72)) AS part FROM numbers(intDiv(length({list:String}), 72)));
+
 -- What every chart is made of: one row per (run, rank, bucket), unordered, packed as in rollup_16. A bucket holds all its
--- points, also those beyond step_min and step_max.
--- A branch whose condition is constantly false reads nothing: a view may hold one branch per source.
+-- points, also those beyond step_min and step_max. whole says whether runs that are not divided are read as rank 0.
 CREATE OR REPLACE VIEW chart_packed AS
-WITH
-    (SELECT (shift, divided, parts) FROM chart_plan(metric = {metric:String}, runs = {runs:Array(UUID)}, points = {points:UInt32},
-        step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = {all_ranks:Bool})) AS plan,
-    plan.1 AS shift,
-    plan.2 AS divided,
-    plan.3 AS parts,
-    least(shift, 16) AS stored_shift
-SELECT run_id, rank, bitShiftLeft(bucket, shift) AS step, lo, hi, last, first_nonfinite, nonfinite
+SELECT run_id, rank, bitShiftLeft(bucket, {shift:UInt8}) AS step, lo, hi, last, first_nonfinite, nonfinite
 FROM
 (
     -- Whole series whose buckets are stored as they are wanted: FINAL is then much cheaper than GROUP BY.
     SELECT run_id, rank, bucket, lo, hi, last, first_nonfinite, nonfinite
     FROM rollup_16 FINAL
-    WHERE shift = 4
+    WHERE {shift:UInt8} = 4
         AND bucket BETWEEN bitShiftRight({step_min:Int64}, 4) AND bitShiftRight({step_max:Int64}, 4)
-        AND metric = {metric:String} AND rank = 0 AND NOT {all_ranks:Bool}
-        AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
-        AND run_id NOT IN (SELECT arrayJoin(divided))
+        AND metric = {metric:String} AND rank = 0 AND {whole:Bool} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
+        AND run_id NOT IN (SELECT run_id FROM chart_list(list = {parts:String}))
     UNION ALL
     SELECT run_id, rank, bucket, lo, hi, last, first_nonfinite, nonfinite
     FROM rollup_coarse FINAL
-    WHERE shift IN (8, 12, 16) AND level = bitShiftLeft(toUInt32(1), stored_shift)
-        AND bucket BETWEEN bitShiftRight({step_min:Int64}, stored_shift) AND bitShiftRight({step_max:Int64}, stored_shift)
-        AND metric = {metric:String} AND rank = 0 AND NOT {all_ranks:Bool}
-        AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
-        AND run_id NOT IN (SELECT arrayJoin(divided))
+    WHERE {shift:UInt8} IN (8, 12, 16) AND level = bitShiftLeft(toUInt32(1), least({shift:UInt8}, 16))
+        AND bucket BETWEEN bitShiftRight({step_min:Int64}, {shift:UInt8}) AND bitShiftRight({step_max:Int64}, {shift:UInt8})
+        AND metric = {metric:String} AND rank = 0 AND {whole:Bool} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
+        AND run_id NOT IN (SELECT run_id FROM chart_list(list = {parts:String}))
     UNION ALL
     SELECT
         run_id, rank, wide_bucket AS bucket,
@@ -96,24 +108,22 @@ FROM
     FROM
     (
         SELECT
-            run_id, rank, bitShiftRight(first_step, shift) AS wide_bucket, lo AS fine_lo, hi AS fine_hi, last AS fine_last,
+            run_id, rank, bitShiftRight(first_step, {shift:UInt8}) AS wide_bucket, lo AS fine_lo, hi AS fine_hi, last AS fine_last,
             first_nonfinite AS fine_first_nonfinite, nonfinite AS fine_nonfinite
         FROM
         (
             -- Whole series in widths that are not stored.
             SELECT run_id, rank, step AS first_step, lo, hi, last, first_nonfinite, nonfinite
             FROM packed_point
-            WHERE shift < 4
-                AND metric = {metric:String} AND rank = 0 AND NOT {all_ranks:Bool}
-                AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
-                AND run_id NOT IN (SELECT arrayJoin(divided))
+            WHERE {shift:UInt8} < 4
+                AND metric = {metric:String} AND rank = 0 AND {whole:Bool} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
+                AND run_id NOT IN (SELECT run_id FROM chart_list(list = {parts:String}))
             UNION ALL
             SELECT run_id, rank, bitShiftLeft(bucket, 16) AS first_step, lo, hi, last, first_nonfinite, nonfinite
             FROM rollup_coarse
-            WHERE shift > 16 AND level = 65536
-                AND metric = {metric:String} AND rank = 0 AND NOT {all_ranks:Bool}
-                AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
-                AND run_id NOT IN (SELECT arrayJoin(divided))
+            WHERE {shift:UInt8} > 16 AND level = 65536
+                AND metric = {metric:String} AND rank = 0 AND {whole:Bool} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
+                AND run_id NOT IN (SELECT run_id FROM chart_list(list = {parts:String}))
             UNION ALL
             -- Parts of series. The bucket in which a later attempt begins holds points of both kinds: it is put together from
             -- the narrowest buckets below the cutoff, and from points where the cutoff falls into one of these.
@@ -122,43 +132,54 @@ FROM
             (
                 SELECT run_id, rank, attempt, step AS first_step, 0 AS own_shift, lo, hi, last, first_nonfinite, nonfinite
                 FROM packed_point
-                WHERE shift < 4 AND notEmpty(parts) AND metric = {metric:String} AND (run_id, rank, attempt) IN (SELECT part.1, part.2, part.3 FROM (SELECT arrayJoin(parts) AS part))
+                WHERE {shift:UInt8} < 4 AND notEmpty({parts:String}) AND metric = {metric:String}
+                    AND (run_id, rank, attempt) IN (SELECT run_id, rank, attempt FROM chart_list(list = {parts:String}))
                 UNION ALL
                 SELECT run_id, rank, attempt, bitShiftLeft(bucket, 4) AS first_step, 4 AS own_shift, lo, hi, last, first_nonfinite, nonfinite
                 FROM rollup_16
-                WHERE shift = 4 AND notEmpty(parts) AND metric = {metric:String} AND (run_id, rank, attempt) IN (SELECT part.1, part.2, part.3 FROM (SELECT arrayJoin(parts) AS part))
+                WHERE {shift:UInt8} = 4 AND notEmpty({parts:String}) AND metric = {metric:String}
+                    AND (run_id, rank, attempt) IN (SELECT run_id, rank, attempt FROM chart_list(list = {parts:String}))
                 UNION ALL
-                SELECT run_id, rank, attempt, bitShiftLeft(bucket, stored_shift) AS first_step, stored_shift AS own_shift, lo, hi, last, first_nonfinite, nonfinite
+                SELECT run_id, rank, attempt, bitShiftLeft(bucket, least({shift:UInt8}, 16)) AS first_step, least({shift:UInt8}, 16) AS own_shift, lo, hi, last, first_nonfinite, nonfinite
                 FROM rollup_coarse
-                WHERE shift > 4 AND notEmpty(parts) AND level = bitShiftLeft(toUInt32(1), stored_shift)
-                    AND metric = {metric:String} AND (run_id, rank, attempt) IN (SELECT part.1, part.2, part.3 FROM (SELECT arrayJoin(parts) AS part))
+                WHERE {shift:UInt8} > 4 AND level = bitShiftLeft(toUInt32(1), least({shift:UInt8}, 16)) AND notEmpty({parts:String}) AND metric = {metric:String}
+                    AND (run_id, rank, attempt) IN (SELECT run_id, rank, attempt FROM chart_list(list = {parts:String}))
             ) AS part
-            INNER JOIN (SELECT part.1 AS run_id, part.2 AS rank, part.3 AS attempt, part.4 AS cutoff FROM (SELECT arrayJoin(parts) AS part)) AS cut
-                USING (run_id, rank, attempt)
+            INNER JOIN chart_list(list = {parts:String}) AS cut USING (run_id, rank, attempt)
             WHERE bitShiftRight(first_step, own_shift) < bitShiftRight(cutoff, own_shift) OR cutoff = 9223372036854775807
             UNION ALL
             SELECT run_id, rank, bitShiftLeft(bucket, 4) AS first_step, lo, hi, last, first_nonfinite, nonfinite
             FROM rollup_16
-            WHERE shift > 4 AND notEmpty(parts) AND metric = {metric:String} AND (run_id, rank, attempt, bucket) IN (
-                SELECT
-                    part.1, part.2, part.3,
-                    bitShiftRight(part.4, 4) - arrayJoin(range(1, bitAnd(bitShiftRight(part.4, 4),
-                        bitShiftLeft(toInt64(1), greatest(stored_shift, 4) - 4) - 1) + 1))
-                FROM (SELECT arrayJoin(parts) AS part)
-                WHERE part.4 < 9223372036854775807)
+            WHERE {shift:UInt8} > 4 AND notEmpty({parts:String}) AND metric = {metric:String}
+                AND (run_id, rank, attempt, bucket) IN (
+                    SELECT
+                        run_id, rank, attempt,
+                        bitShiftRight(cutoff, 4) - arrayJoin(range(
+                            1, bitAnd(bitShiftRight(cutoff, 4), bitShiftLeft(toInt64(1), greatest(least({shift:UInt8}, 16), 4) - 4) - 1) + 1))
+                    FROM chart_list(list = {parts:String})
+                    WHERE cutoff < 9223372036854775807)
             UNION ALL
             SELECT run_id, rank, step AS first_step, lo, hi, last, first_nonfinite, nonfinite
             FROM packed_point
-            WHERE shift >= 4 AND notEmpty(parts) AND metric = {metric:String} AND (run_id, rank, attempt, step) IN (
-                SELECT part.1, part.2, part.3, part.4 - arrayJoin(range(1, bitAnd(part.4, 15) + 1))
-                FROM (SELECT arrayJoin(parts) AS part)
-                WHERE part.4 < 9223372036854775807)
+            WHERE {shift:UInt8} >= 4 AND notEmpty({parts:String}) AND metric = {metric:String}
+                AND (run_id, rank, attempt, step) IN (
+                    SELECT run_id, rank, attempt, cutoff - arrayJoin(range(1, bitAnd(cutoff, 15) + 1))
+                    FROM chart_list(list = {parts:String})
+                    WHERE cutoff < 9223372036854775807)
         )
-        WHERE bitShiftRight(first_step, shift)
-            BETWEEN bitShiftRight({step_min:Int64}, shift) AND bitShiftRight({step_max:Int64}, shift)
+        WHERE bitShiftRight(first_step, {shift:UInt8}) BETWEEN bitShiftRight({step_min:Int64}, {shift:UInt8}) AND bitShiftRight({step_max:Int64}, {shift:UInt8})
     )
     GROUP BY run_id, rank, wide_bucket
 );
+
+-- Takes a plan apart, so that it is made once.
+CREATE OR REPLACE VIEW chart_planned AS
+SELECT *
+FROM chart_packed(
+    metric = {metric:String}, runs = {runs:Array(UUID)}, step_min = {step_min:Int64}, step_max = {step_max:Int64},
+    shift = tupleElement({plan:Tuple(UInt8, String)}, 1),
+    parts = tupleElement({plan:Tuple(UInt8, String)}, 2),
+    whole = {whole:Bool});
 
 -- The same, unpacked. last, min and max are NULL in a bucket without a finite value.
 CREATE OR REPLACE VIEW chart_bucket AS
@@ -180,8 +201,14 @@ FROM
         toUInt64(bitShiftRight(lo, 64)) AS low,
         toUInt64(bitShiftRight(hi, 64)) AS high,
         toUInt64(bitShiftRight(first_nonfinite, 64)) AS bad
-    FROM chart_packed(metric = {metric:String}, runs = {runs:Array(UUID)}, points = {points:UInt32},
-        step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = {all_ranks:Bool})
+    FROM chart_planned(
+        metric = {metric:String}, runs = {runs:Array(UUID)}, step_min = {step_min:Int64}, step_max = {step_max:Int64},
+        whole = NOT {all_ranks:Bool},
+        plan = (
+            SELECT (shift, parts)
+            FROM chart_plan(
+                metric = {metric:String}, runs = {runs:Array(UUID)}, step_min = {step_min:Int64}, step_max = {step_max:Int64},
+                points = {points:UInt32}, all_ranks = {all_ranks:Bool})))
 );
 
 -- One line per run: of each run the lowest rank that logged the metric.

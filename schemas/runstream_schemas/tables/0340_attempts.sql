@@ -21,7 +21,7 @@ SELECT
     -- The counter of the status event includes rows that are still on their way; points may be newer than it.
     if(end_step = -9223372036854775808, told_step, greatest(end_step, ifNull(told_step, end_step))) AS last_step,
     toUInt32(row_number() OVER (PARTITION BY run_id, rank ORDER BY attempt)) AS number,
-    attempt <= ifNull(until, 0) AS deleted
+    CAST(attempt <= ifNull(until, 0) AS Bool) AS deleted
 FROM
 (
     SELECT
@@ -73,7 +73,7 @@ SELECT
     ifNull(run_world_size, 0) AS world_size,
     ifNull(run_pid, 0) AS pid,
     ifNull(run_device, '') AS device,
-    ifNull(run_resume, '') AS resume,
+    toString(ifNull(run_resume, '')) AS resume,
     crash_safe,
     error,
     multiIf(

@@ -1,0 +1,116 @@
+"""delete and sync, and commands where there is nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import logged_runs
+import pytest
+from cli_tasks import Result
+from logged_runs import OTTER
+
+import support_events as events
+from runstream_schemas.exit_codes import ExitCode
+
+Invoke = Callable[..., Result]
+
+KILLED = """
+import os, signal, runstream
+run = runstream.init(experiment="digits", name="killed", run_id="01935000-0000-7000-8000-00000d444444")
+for step in range(500):
+    run.log({"train/loss": 1 / (step + 1)}, step=step)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def names(invoke: Invoke, directory: Path) -> list[str]:
+    return [row["name"] for row in json.loads(invoke(directory, "ls", "--json").out)]
+
+
+def test_where_nobody_has_logged_commands_say_so_and_make_nothing(invoke: Invoke, tmp_path: Path) -> None:
+    code, out, err = invoke(tmp_path, "ls", "--json")
+    assert (code, json.loads(out)) == (0, [])
+    assert "no run has been logged" in err
+    for command in (["show", "x"], ["plot", "loss"], ["sql", "SELECT 1"], ["verify"], ["delete", "x"]):
+        code, out, err = invoke(tmp_path, *command)
+        assert (code, out) == (ExitCode.USAGE, ""), command
+        assert "--dir" in err
+    assert invoke(tmp_path, "doctor").code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_log_gives_empty_answers(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / ".runstream" / "log").mkdir(parents=True)
+    assert invoke(tmp_path, "ls") == (0, "", "no run matches\n")
+    assert invoke(tmp_path, "ls", "--sort", "val/loss:min", "--json").out == "[]\n"
+    code, _, err = invoke(tmp_path, "show", "x")
+    assert (code, "there are no runs yet" in err) == (ExitCode.USAGE, True)
+    assert invoke(tmp_path, "verify").code == ExitCode.INCOMPLETE
+
+
+def test_delete_shows_first_and_then_hides_for_good(invoke: Invoke, tmp_path: Path) -> None:
+    log = tmp_path / ".runstream" / "log"
+    logged_runs.write(log)
+    code, out, err = invoke(tmp_path, "delete", "a111111")
+    assert (code, str(OTTER) in out) == (0, True)
+    assert "nothing was deleted" in err
+    assert 'brave "otter"' in names(invoke, tmp_path)
+    code, out, _ = invoke(tmp_path, "delete", "a111111", "--yes", "--json")
+    assert (code, [row["deleted"] for row in json.loads(out)]) == (0, [True])
+    assert 'brave "otter"' not in names(invoke, tmp_path)
+    assert invoke(tmp_path, "show", str(OTTER)).code == ExitCode.USAGE
+    # Loading the whole log again, into an empty store, does not bring it back.
+    again = tmp_path / "again"
+    other = invoke(tmp_path, "ls", "--json", "--store", f"chdb:{again}")
+    assert 'brave "otter"' not in other.out
+
+
+def test_a_run_from_a_clock_ahead_can_be_deleted(invoke: Invoke, tmp_path: Path) -> None:
+    ahead = 4_000_000_000_000_000
+    logged_runs.put(tmp_path / ".runstream" / "log", "run", [events.run(OTTER, attempt=ahead)])
+    assert names(invoke, tmp_path) == ["brave-otter"]
+    assert invoke(tmp_path, "delete", "brave-otter", "--yes").code == 0
+    assert names(invoke, tmp_path) == []
+
+
+def test_sync_ships_the_journal_of_a_killed_process_and_verify_is_content(invoke: Invoke, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RUNSTREAM_")}
+    trainer = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, timeout=60, check=False)
+    assert trainer.returncode == -signal.SIGKILL
+    code, _, err = invoke(tmp_path, "verify")
+    assert (code, "runstream sync" in err or "nothing to verify" in err) == (ExitCode.INCOMPLETE, True)
+    journals = [c for c in json.loads(invoke(tmp_path, "doctor", "--json").out) if c["name"] == "journals"]
+    assert [(check["status"], check["fix"]) for check in journals] == [("warn", "runstream sync")]
+    code, out, _ = invoke(tmp_path, "sync", "--json")
+    assert code == 0
+    assert [(row["kind"], row["outcome"], row["points"]) for row in json.loads(out)] == [("journal", "shipped", 500)]
+    assert invoke(tmp_path, "verify", "killed").code == 0
+    assert invoke(tmp_path, "sync") == (0, "", "nothing was left behind\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["ls", "--store", "mysql://x"], ExitCode.USAGE, "store is 'mysql://x'"),
+        (["ls", "--store", "http://me:hunter2@localhost:1/db"], ExitCode.STORE_FAILED, "cannot open the store http"),
+        (["doctor", "--store", "http://me:hunter2@localhost:1/db"], ExitCode.INCOMPLETE, ""),
+        (["ls", "--store", "chdb:/proc/nowhere"], ExitCode.STORE_FAILED, "cannot open the store"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_told_without_its_password(
+    invoke: Invoke, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    (tmp_path / ".runstream" / "log").mkdir(parents=True)
+    found, out, err = invoke(tmp_path, *arguments)
+    assert (found, message in err) == (code, True)
+    assert "hunter2" not in out + err
+    assert "Traceback" not in err
+
+
+def test_a_deletion_needs_a_log_that_can_be_written(invoke: Invoke, logged: Path) -> None:
+    code, _, err = invoke(logged, "delete", "a111111", "--yes", "--url", "kafka://localhost:1")
+    assert (code, "cannot write to the event log kafka" in err) == (ExitCode.USAGE, True)
