@@ -70,7 +70,7 @@ class Journal:
     st.lists(
         st.tuples(
             st.dictionaries(st.text(min_size=1, max_size=8), st.floats(width=64), min_size=1, max_size=5),
-            st.none() | st.integers(-(2**63), 2**63 - 2),
+            st.none() | st.integers(-(2**63), 2**62),
         ),
         max_size=40,
     )

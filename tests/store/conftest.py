@@ -1,50 +1,40 @@
-"""One embedded store per test session, one database per test: chDB allows one path per process."""
-
-from __future__ import annotations
+"""The embedded engine allows one store path at a time in a process: here it lives in a process of its own."""
 
 import itertools
+import multiprocessing
+import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-from clickhouse_connect import get_client
 
-from runstream_schemas.tables import migrations
+sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from store_process import Store, open_database
 
 _numbers = itertools.count()
 
 
-def migrate(client: Any) -> None:
-    for migration in migrations():
-        for statement in migration.statements:
-            client.command(statement)
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Store]]:
+    """Makes empty stores."""
+    root = tmp_path_factory.mktemp("engine")
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+
+        def call(function: Callable[..., object], *arguments: object) -> object:
+            return pool.submit(function, *arguments).result(timeout=110)
+
+        def make() -> Store:
+            name = f"t{next(_numbers)}"
+            call(open_database, root, name)
+            return Store(call, name)
+
+        yield make
 
 
 @pytest.fixture(scope="session")
-def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture
-def new_store(store_path: Path) -> Iterator[Callable[[], Any]]:
-    """Makes empty stores, each a client on a database of its own."""
-    root = get_client(dsn=f"chdb://{store_path}")
-    made: list[str] = []
-
-    def make() -> Any:
-        name = f"store_{next(_numbers)}"
-        root.command(f"CREATE DATABASE {name}")
-        made.append(name)
-        client = get_client(dsn=f"chdb://{store_path}", database=name)
-        migrate(client)
-        return client
-
-    yield make
-    for name in made:
-        root.command(f"DROP DATABASE {name} SYNC")
-
-
-@pytest.fixture
-def store(new_store: Callable[[], Any]) -> Any:
+def store(new_store: Callable[[], Store]) -> Store:
+    """One store for tests that use run ids of their own."""
     return new_store()

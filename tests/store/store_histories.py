@@ -1,4 +1,4 @@
-"""Random event histories with what is hard: resumed, overlapping and deleted attempts, ties, NaN, negative steps, many ranks."""
+"""Random histories with what is hard: resumed, overlapping, deleted attempts, ties, NaN, negative steps, many ranks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the store must answer, written plainly: identity, superseding, deletion, summaries and buckets over a list of events."""
+"""What the store must answer, written plainly: identity, superseding, deletion, summaries and buckets over events."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ class Model:
 
     def by_rank(self) -> dict[tuple[str, str, int], tuple[Any, ...]]:
         """metric_summary_by_rank without its keys."""
-        return {key: summary(points) for key, points in grouped(self.visible(), lambda p: (p.run_id, p.metric, p.rank)).items()}
+        return {
+            key: summary(points)
+            for key, points in grouped(self.visible(), lambda p: (p.run_id, p.metric, p.rank)).items()
+        }
 
     def lowest_rank(self) -> dict[tuple[str, str], int]:
         """Of each (run, metric) the lowest rank that has a visible point."""
@@ -90,7 +93,9 @@ class Model:
             found[key] = min(found.get(key, point.rank), point.rank)
         return found
 
-    def chart(self, metric: str, width: int, *, every_rank: bool = False) -> dict[tuple[str, int, int], tuple[Any, ...]]:
+    def chart(
+        self, metric: str, width: int, *, every_rank: bool = False
+    ) -> dict[tuple[str, int, int], tuple[Any, ...]]:
         """Buckets of `width` steps: (run, rank, first step) to (last, min, max, nonfinite, first non-finite step)."""
         lowest = self.lowest_rank()
         points = [

@@ -25,7 +25,6 @@ PACKAGES: Final[Mapping[str, str]] = {
     "clickhouse-connect": "runstream[ingest]",
     "chdb-core": "runstream[local]",
     "plotext": "runstream[local]",
-    "psutil": "runstream[system]",
     "nvidia-ml-py": "runstream[system]",
     "fsspec": "runstream[artifacts]",
 }

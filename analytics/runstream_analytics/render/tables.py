@@ -29,7 +29,7 @@ NARROW_TEXT: Final = 16
 
 def plain_table() -> Table:
     """A table with a rule under its head and nothing else; long text is folded, never cut."""
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
 
 
 def facts(rows: Mapping[str, str | Text]) -> Table:
@@ -43,7 +43,7 @@ def facts(rows: Mapping[str, str | Text]) -> Table:
 
 
 def fitting(table: Table, otherwise: RenderableType, width: int) -> RenderableType:
-    """The table if a terminal of `width` columns can show it, its long texts folded if they must; else the other form."""
+    """The table if a terminal of `width` columns can show it, long texts folded if they must; else the other form."""
     if _least_width(table, width) > width:
         for column in table.columns:
             if not column.no_wrap:

@@ -37,7 +37,7 @@ FROM
         SELECT
             least_step, greatest_step,
             multiIf(
-                length(lives) = 1 AND length(visible) = 1 AND lives[1].1 = 0 AND NOT {all_ranks:Bool}, [],
+                length(visible) = 1 AND visible[1].1 = 0 AND lives_of_rank_0 = 1 AND NOT {all_ranks:Bool}, [],
                 empty(visible), [concat(run, repeat('0', 24), hex(reinterpretAsFixedString(toInt64(-9223372036854775808))))],
                 arrayMap(this -> concat(
                     run,
@@ -49,24 +49,31 @@ FROM
         FROM
         (
             SELECT
-                hex(reinterpretAsFixedString(run_id)) AS run, least_step, greatest_step, lives,
-                arrayFilter(life -> life.2 > ifNull(until, 0), lives) AS visible
+                run, least_step, greatest_step, lives_of_rank_0,
+                arrayFilter(life -> {all_ranks:Bool} OR life.1 = lowest_rank, lives) AS visible
             FROM
             (
                 SELECT
-                    run_id, least_step, greatest_step,
-                    arrayFilter(life -> {all_ranks:Bool} OR life.1 = lowest_rank, all_lives) AS lives
+                    run, least_step, greatest_step, lives_of_rank_0, lives,
+                    arrayMin(life -> life.1, lives) AS lowest_rank
                 FROM
                 (
                     SELECT
-                        run_id, min(first_step) AS least_step, max(end_step) AS greatest_step, min(rank) AS lowest_rank,
-                        groupArray((rank, attempt, explicit_step, last_time)) AS all_lives
-                    FROM series FINAL
-                    WHERE metric = {metric:String} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
-                    GROUP BY run_id
+                        hex(reinterpretAsFixedString(run_id)) AS run, least_step, greatest_step, lives_of_rank_0,
+                        arrayFilter(life -> life.2 > ifNull(until, 0), all_lives) AS lives
+                    FROM
+                    (
+                        SELECT
+                            run_id, min(first_step) AS least_step, max(end_step) AS greatest_step,
+                            countIf(rank = 0) AS lives_of_rank_0,
+                            groupArray((rank, attempt, explicit_step, last_time)) AS all_lives
+                        FROM series FINAL
+                        WHERE metric = {metric:String} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
+                        GROUP BY run_id
+                    ) AS known
+                    LEFT JOIN (SELECT run_id, max(until) AS until FROM deletion GROUP BY run_id) AS deleted USING (run_id)
                 )
-            ) AS known
-            LEFT JOIN (SELECT run_id, max(until) AS until FROM deletion GROUP BY run_id) AS deleted USING (run_id)
+            )
         )
     )
 );
