@@ -6,7 +6,7 @@ BENCH_VENV := .venv-peers
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint types check bench bench-peers clean
+.PHONY: help setup demo test lint types bench bench-peers clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,7 +41,8 @@ bench: $(STAMP) ## Run the benchmarks and print their tables
 bench-peers: $(STAMP) ## Install MLflow, W&B, Trackio, Aim and TensorBoardX in .venv-peers and compare
 	@test -x $(BENCH_VENV)/bin/python || python3 -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e . -r benchmarks/peers.txt
-	$(BENCH_VENV)/bin/python -m benchmarks.log_call --peers
+	$(BENCH_VENV)/bin/python -m benchmarks.log_call --peers --markdown docs/benchmarks.md
+	$(BENCH_VENV)/bin/python -m benchmarks.sigkill --peers --markdown docs/benchmarks.md
 
 clean: ## Remove the environments and what the demo made
 	rm -rf $(VENV) $(BENCH_VENV) .demo .pytest_cache .mypy_cache .ruff_cache

@@ -19,10 +19,12 @@ from runstream_schemas.exit_codes import ExitCode
 Invoke = Callable[..., Result]
 
 KILLED = """
-import os, signal, runstream
+import os, pathlib, signal, time, runstream
 run = runstream.init(experiment="digits", name="killed", run_id="01935000-0000-7000-8000-00000d444444")
 for step in range(500):
     run.log({"train/loss": 1 / (step + 1)}, step=step)
+while not list(pathlib.Path(".runstream/log/status").glob("*.avro")):
+    time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

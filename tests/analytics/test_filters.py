@@ -94,7 +94,7 @@ filters = st.recursive(
 def test_no_word_of_the_user_becomes_sql(condition: Filter) -> None:
     selection = Selection()
     try:
-        sql = selection.condition(condition) + selection.source()
+        sql = f"{selection.condition(condition)} {selection.source()}"
     except UserError:
         return
     placeholders = re.compile(r"\{v\d+:[A-Za-z0-9()]+\}")

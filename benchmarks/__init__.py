@@ -1,0 +1,1 @@
+"""What runstream costs and carries, measured. Each module is one command: `python -m benchmarks.log_call --help`."""
