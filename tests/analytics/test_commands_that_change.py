@@ -94,6 +94,14 @@ def test_sync_ships_the_journal_of_a_killed_process_and_verify_is_content(invoke
     assert invoke(tmp_path, "sync") == (0, "", "nothing was left behind\n")
 
 
+def test_where_everything_is_still_in_journals_commands_name_sync(invoke: Invoke, tmp_path: Path) -> None:
+    journals = tmp_path / ".runstream" / "journal"
+    journals.mkdir(parents=True)
+    (journals / "01935000-0000-7000-8000-00000d444444.0.1.journal").touch()
+    code, _, err = invoke(tmp_path, "verify")
+    assert code != 0 and "runstream sync" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
