@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
+from runstream_schemas.avro import encode_long
+
 MAGIC: Final = b"Obj\x01"
 SYNC_BYTES: Final = 16
 
@@ -76,17 +78,6 @@ class Scan(NamedTuple):
 
 class _Incomplete(Exception):
     """The bytes end inside a number."""
-
-
-def encode_long(value: int) -> bytes:
-    """An Avro long: zigzag, then 7 bits a byte, lowest first."""
-    rest = (value << 1) ^ (value >> 63)
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
 
 
 def decode_long(data: bytes, at: int) -> tuple[int, int]:

@@ -15,8 +15,8 @@ from uuid import UUID
 
 import fastavro
 
-from runstream_ingest.ocf import decode_long, encode_long
-from runstream_schemas.avro import Schema
+from runstream_ingest.ocf import decode_long
+from runstream_schemas.avro import Schema, encode_long
 
 
 class Malformed(ValueError):

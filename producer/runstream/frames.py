@@ -13,6 +13,8 @@ from uuid import UUID
 
 import fastavro
 
+from runstream_schemas.avro import encode_long
+
 _LONGS = fastavro.parse_schema({"type": "array", "items": "long"})
 END = b"\x00"
 """Avro closes the blocks of an array with a count of zero."""
@@ -34,17 +36,6 @@ def encode_batch(
             parts += _encode_frame(names, rows)
     parts.append(END)
     return b"".join(parts)
-
-
-def encode_long(value: int) -> bytes:
-    """Avro's zig-zag variable-length integer of 64 bits."""
-    rest = (value << 1) ^ (value >> 63)
-    encoded = bytearray()
-    while rest > 0x7F:
-        encoded.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    encoded.append(rest)
-    return bytes(encoded)
 
 
 def encode_text(text: str) -> bytes:

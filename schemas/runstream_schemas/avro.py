@@ -124,6 +124,17 @@ def decode(message: bytes) -> tuple[Schema, dict[str, Any]]:
     return schema, schema.decode_datum(datum)
 
 
+def encode_long(value: int) -> bytes:
+    """Avro's zig-zag variable-length integer of 64 bits: 7 bits a byte, lowest first."""
+    rest = (value << 1) ^ (value >> 63)
+    encoded = bytearray()
+    while rest > 0x7F:
+        encoded.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    encoded.append(rest)
+    return bytes(encoded)
+
+
 def topic(event: str, prefix: str = "runstream") -> str:
     """The Kafka topic of an event."""
     return f"{prefix}.{event}"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstream_ingest import ocf
+from runstream_schemas.avro import encode_long
 
 SYNC = bytes(range(200, 216))
 SCHEMA = '"bytes"'
@@ -16,7 +17,7 @@ longs = st.integers(-(2**63), 2**63 - 1)
 
 
 def as_bytes_datums(values: list[bytes]) -> list[bytes]:
-    return [ocf.encode_long(len(value)) + value for value in values]
+    return [encode_long(len(value)) + value for value in values]
 
 
 def body(datums: list[bytes]) -> bytes:
@@ -29,7 +30,7 @@ def blocks(scan: ocf.Scan) -> list[bytes]:
 
 @given(longs)
 def test_a_long_survives(value: int) -> None:
-    encoded = ocf.encode_long(value)
+    encoded = encode_long(value)
     assert ocf.decode_long(encoded, 0) == (value, len(encoded))
     out = io.BytesIO()
     fastavro.schemaless_writer(out, "long", value)

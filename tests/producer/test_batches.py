@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstream.batches import MAX_BATCH_POINTS, Cutter, Message
-from runstream.frames import encode_batch, encode_long
+from runstream.frames import encode_batch
 from runstream.journal import layout
 from runstream.journal.ring import Ring, Shipment
 from runstream.journal.writer import JournalWriter
-from runstream_schemas.avro import current
+from runstream_schemas.avro import current, encode_long
 from runstream_schemas.limits import MAX_EVENT_BYTES
 
 RUN = UUID("01935000-0000-7000-8000-000000000001")

@@ -16,10 +16,9 @@ from uuid import UUID
 
 import fastavro
 
-from runstream_schemas.avro import current
+from runstream_schemas.avro import current, encode_long
 
 from ..batches import Message
-from ..frames import encode_long
 from .base import TransportDown
 
 SEGMENT_BYTES = 256 * 1024 * 1024
