@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+import fastavro
+
 from runstream_schemas import avro
 
 Event = dict[str, Any]
@@ -128,18 +130,9 @@ def artifact(run_id: UUID, name: str, *, rank: int = 0, attempt: int = ATTEMPT, 
 
 def container(event: str, records: Iterable[Event]) -> bytes:
     """One Object Container File with one block per record, as the ingest worker builds it from messages."""
-    schema = avro.current(event)
-    sync = random.Random(0).randbytes(16)
     out = io.BytesIO()
-    out.write(b"Obj\x01")
-    text = schema.text.encode()
-    out.write(_long(2))
-    for key, value in ((b"avro.schema", text), (b"avro.codec", b"null")):
-        out.write(_long(len(key)) + key + _long(len(value)) + value)
-    out.write(_long(0) + sync)
-    for record in records:
-        datum = schema.encode_datum(record)
-        out.write(_long(1) + _long(len(datum)) + datum + sync)
+    marker = random.Random(0).randbytes(16)
+    fastavro.writer(out, avro.current(event).parsed, records, sync_interval=0, sync_marker=marker)
     return out.getvalue()
 
 
@@ -148,13 +141,3 @@ def insert(client: Any, event: str, records: Sequence[Event]) -> None:
     client.raw_insert(
         avro.landing_table(event), insert_block=container(event, records), fmt="Avro", settings=INSERT_SETTINGS
     )
-
-
-def _long(value: int) -> bytes:
-    encoded = bytearray()
-    rest = value << 1
-    while rest > 0x7F:
-        encoded.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    encoded.append(rest)
-    return bytes(encoded)

@@ -6,7 +6,7 @@
                   ▼
                isolate ──none found──▶ it was transient
 
-Transient and unknown errors repeat the identical batch for ever (or until `give_up_s`); fatal ones stop the worker.
+Transient and unknown errors repeat the identical batch for ever (or for `give_up_s`); fatal ones stop the worker.
 Tests: tests/ingest/test_deliver.py.
 """
 
@@ -23,7 +23,7 @@ from runstream_ingest.backoff import Backoff
 from runstream_ingest.batch import Batch
 from runstream_ingest.clock import Clock
 from runstream_ingest.dead_letters import DeadLetter, DeadLetterDirectory, dead_letter
-from runstream_ingest.errors import ErrorClass, classify, code_of
+from runstream_ingest.errors import ErrorClass, classify, code_of, reason
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import Poisoned, PoisonGuard
 from runstream_ingest.sink import Inserter
@@ -32,7 +32,11 @@ from runstream_schemas.avro import Schema, landing_table
 
 
 class FatalStoreError(RuntimeError):
-    """Schema or rights of the store are wrong, or it failed for longer than the caller wanted to wait."""
+    """Schema or rights of the store are wrong."""
+
+
+class StoreKeepsFailing(RuntimeError):
+    """The store failed for longer than the caller wanted to wait; the batch will be read again."""
 
 
 class Stopped(RuntimeError):
@@ -75,12 +79,15 @@ class Delivery:
     stop: threading.Event
     observer: Observer
     give_up_s: float | None = None
-    """Seconds of failing after which a transient error becomes fatal; None means never."""
+    """Seconds of failing after which StoreKeepsFailing is raised; None means never."""
     aborted: bool = False
     """Set when another delivery has failed for good: retrying any longer would only delay the end."""
 
     def deliver(self, batch: Batch, destination: Destination) -> Delivered:
-        """Return when every message is stored or a dead letter. Raises Poisoned, FatalStoreError or Stopped."""
+        """Return when every message is stored or a dead letter.
+
+        Raises Poisoned, FatalStoreError, StoreKeepsFailing or Stopped.
+        """
         good, bad, points = _inspect(batch.messages)
         self._check_share(batch, bad)
         backoff = Backoff()
@@ -93,7 +100,7 @@ class Delivery:
             except Exception as error:
                 found = self._culprits(error, batch, good, len(bad), destination)
                 if found:
-                    bad += [(good[index], code_of(why) or 0, str(why)) for index, why in found.items()]
+                    bad += [(good[index], code_of(why) or 0, reason(why)) for index, why in found.items()]
                     self._check_share(batch, bad)
                     points -= sum(shape.declared_points(batch.schema, good[index].datum) for index in found)
                     good = [message for index, message in enumerate(good) if index not in found]
@@ -130,7 +137,7 @@ class Delivery:
             with destination.probe(batch.schema) as attempt:
                 return isolate.culprits([message.datum for message in good], attempt, limit)
         except isolate.TooManyCulprits as why:
-            raise Poisoned(f"{why}; the store says: {str(error)[:300]}") from error
+            raise Poisoned(f"{why}; the store says: {reason(error)[:300]}") from error
         except Exception as other:
             if classify(other) is ErrorClass.FATAL:
                 raise FatalStoreError(str(other)) from other
@@ -155,7 +162,7 @@ class Delivery:
     def _pause(self, error: Exception, backoff: Backoff, deadline: float | None) -> None:
         delay = backoff.next_s()
         if deadline is not None and self.clock.monotonic() + delay > deadline:
-            raise FatalStoreError(f"the store keeps failing: {error}") from error
+            raise StoreKeepsFailing(f"the store keeps failing: {reason(error)}") from error
         self.observer.retrying(code_of(error), delay)
         self.clock.wait(delay, self.stop)
         if self.stop.is_set() or self.aborted:

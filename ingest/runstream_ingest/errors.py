@@ -6,6 +6,7 @@ is sent again as it is, or without proven culprits; it is never taken apart by g
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Final
 
@@ -55,17 +56,44 @@ FATAL_CODES: Final = frozenset(
 def code_of(error: BaseException) -> int | None:
     """The store's error code, None when the error carries none (a timeout, a lost connection)."""
     code = getattr(error, "code", None)
-    return code if isinstance(code, int) else None
+    if isinstance(code, int):
+        return code
+    quoted = _CODE.search(_undecoded(error))
+    return int(quoted[1]) if quoted else None
+
+
+def reason(error: BaseException) -> str:
+    """Why the store refuses an event, for people: without the names and numbers that mean something only inside it."""
+    text = _undecoded(error).decode(errors="replace") or str(error)
+    violated = _VIOLATION.search(text)
+    if violated is None:
+        return text
+    name, table, expression, values = violated.groups()
+    return f"constraint {name} of {table} is violated: {expression} is not true of {values}"
 
 
 def classify(error: BaseException) -> ErrorClass:
     """The class of an error. Whatever is unknown is transient: nothing is dropped for a reason that nobody knows."""
-    if isinstance(error, UnicodeDecodeError):
-        # The embedded engine's error text quoted bytes of a message that are not UTF-8.
-        return ErrorClass.DATA
+    if not isinstance(error, ClickHouseError | UnicodeDecodeError):
+        return ErrorClass.TRANSIENT
     code = code_of(error)
-    if isinstance(error, ClickHouseError) and code in DATA_CODES:
+    if code in DATA_CODES:
         return ErrorClass.DATA
-    if isinstance(error, ClickHouseError) and code in FATAL_CODES:
-        return ErrorClass.FATAL
-    return ErrorClass.TRANSIENT
+    return ErrorClass.FATAL if code in FATAL_CODES else ErrorClass.TRANSIENT
+
+
+_CODE: Final = re.compile(rb"Code: (\d+)\.")
+
+_VIOLATION: Final = re.compile(
+    r"Constraint `(\w+)` for table (?:\S*\.)?(?:probe_[0-9a-f]+_)?(\w+) .*?Expression: (.*?)\. Column values: (.*)\."
+    r" \(VIOLATED_CONSTRAINT\)",
+    re.DOTALL,
+)
+
+
+def _undecoded(error: BaseException) -> bytes:
+    """The text of an error that the embedded client cannot decode: it quotes bytes of a message that are not UTF-8."""
+    for found in (error, error.__cause__):
+        if isinstance(found, UnicodeDecodeError):
+            return found.object
+    return b""

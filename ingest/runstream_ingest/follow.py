@@ -17,7 +17,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from runstream_ingest import positions
 from runstream_ingest.backoff import Backoff
 from runstream_ingest.clock import Clock
-from runstream_ingest.deliver import Stopped
+from runstream_ingest.deliver import Stopped, StoreKeepsFailing
 from runstream_ingest.free import free_deleted
 from runstream_ingest.lock import OnWait, StoreBusy
 from runstream_ingest.loop import Loaded
@@ -36,6 +36,9 @@ LOOK_SHARE: Final = 0.1
 
 HOLD_S: Final = 2.0
 """An embedded store is offered to others at least this often."""
+
+SAY_TROUBLE_AFTER_S: Final = 5.0
+"""A store that fails for so long is named and given back, so that a person can look at it; then it is tried again."""
 
 FREE_DELETED_EVERY_S: Final = 600.0
 """Deleted runs are invisible at once; their space is not urgent."""
@@ -72,8 +75,8 @@ class Follower:
     def run(self) -> None:
         """Follow until the stop event is set.
 
-        A store that is busy or cannot be opened is tried again for ever; what the loop raises for a person to look at
-        (Poisoned, FatalStoreError) is raised.
+        A store that is busy, cannot be opened or keeps failing is tried again for ever; what the loop raises for a
+        person to look at (Poisoned, FatalStoreError) is raised.
         """
         backoff = Backoff()
         while not self._stop.is_set():
@@ -87,7 +90,7 @@ class Follower:
                 backoff = Backoff()
             except Stopped:
                 return
-            except (StoreBusy, StoreFailed, ClickHouseError) as error:
+            except (StoreBusy, StoreFailed, StoreKeepsFailing, ClickHouseError, OSError) as error:
                 # What the source has given away did not arrive.
                 self._source.seek({})
                 delay = backoff.next_s()
@@ -101,7 +104,14 @@ class Follower:
             self._store = store
             self._source.seek(positions.load(store.client, self._log_dirs))
             until = self._clock.monotonic() + HOLD_S
-            loop = loop_into(store, self._source, observer=self._observer, stop=self._stop, guard=self._guard)
+            loop = loop_into(
+                store,
+                self._source,
+                observer=self._observer,
+                stop=self._stop,
+                guard=self._guard,
+                give_up_s=SAY_TROUBLE_AFTER_S,
+            )
             loaded = loop.run(lambda idle: idle or self._clock.monotonic() >= until)
             if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
                 free_deleted(store)

@@ -65,8 +65,11 @@ def probe(client: Client, inserter: Inserter, schema: Schema) -> Iterator[Try]:
 
 
 def drop_stale(client: Client) -> None:
-    """Drop the probes of a process that was killed. Only where nobody else can be using one."""
-    query = "SELECT name, engine FROM system.tables WHERE database = currentDatabase() AND startsWith(name, 'probe_')"
+    """Drop the probes and half-replaced views of a process that was killed. Only where nobody else can use them."""
+    query = (
+        "SELECT name, engine FROM system.tables "
+        "WHERE database = currentDatabase() AND match(name, '^(probe|_tmp_replace)_')"
+    )
     # Views first: a table that is read by a view may not be dropped everywhere.
     for name, engine in sorted(client.query(query).result_rows, key=lambda row: row[1] != "MaterializedView"):
         client.command(f"DROP {'VIEW' if engine == 'MaterializedView' else 'TABLE'} IF EXISTS {name}")

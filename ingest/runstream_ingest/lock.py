@@ -3,17 +3,19 @@
 The engine itself refuses a second process with an error that names nobody, so a lock of our own comes first: two files
 beside the store directory. `<store>.lock` is held while the store is open and names its holder. `<store>.next` is held
 while waiting for it; whoever lets go of the store and wants it again queues there behind the one who waits, so that a
-worker that follows the log cannot starve `runstream ls`. The kernel frees both when a process dies.
+worker that follows the log cannot starve `runstream ls`. The kernel frees both when a process dies. Whoever opens the
+engine without this package holds only the engine's own `<store>/status`, and is waited for as well.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -65,27 +67,33 @@ def hold(directory: Path, wait_s: float = WAIT_S, on_wait: OnWait | None = None)
 def _acquire(directory: Path, wait_s: float, on_wait: OnWait | None) -> int:
     directory.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait_s
-    lock_file = directory.with_name(directory.name + ".lock")
-    turn = os.open(directory.with_name(directory.name + ".next"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            if not (_try(turn) and _try(lock)):
-                if on_wait is not None:
-                    on_wait(_holder(lock))
-                for descriptor in (turn, lock):
-                    while not _try(descriptor):
-                        if time.monotonic() >= deadline:
-                            raise StoreBusy(directory, _holder(lock), wait_s)
-                        time.sleep(_POLL_S)
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        except BaseException:
-            os.close(lock)
-            raise
-    finally:
-        os.close(turn)
-    return lock
+    waited = False
+    with ExitStack() as opened:
+        turn, lock = (_open(directory.with_name(directory.name + suffix), opened) for suffix in (".next", ".lock"))
+        wanted = [(turn, lock), (lock, lock)]
+        if (directory / "status").exists():
+            engine = _open(directory / "status", opened)
+            # In this process the engine may be open for another caller, who shares it.
+            if _holder(engine) != os.getpid():
+                wanted.append((engine, engine))
+        for descriptor, names_holder in wanted:
+            while not _try(descriptor):
+                if not waited and on_wait is not None:
+                    on_wait(_holder(names_holder))
+                waited = True
+                if time.monotonic() >= deadline:
+                    raise StoreBusy(directory, _holder(names_holder), wait_s)
+                time.sleep(_POLL_S)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        # The copy goes on holding what the original holds.
+        return os.dup(lock)
+
+
+def _open(path: Path, opened: ExitStack) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    opened.callback(os.close, descriptor)
+    return descriptor
 
 
 def _release(lock: int) -> None:
@@ -102,6 +110,7 @@ def _try(descriptor: int) -> bool:
     return True
 
 
-def _holder(lock: int) -> int | None:
-    text = os.pread(lock, 32, 0).strip()
-    return int(text) if text.isdigit() else None
+def _holder(descriptor: int) -> int | None:
+    """Whom a lock file names: ours begins with the process id, the engine's with `PID: ` and it."""
+    text = re.match(rb"(?:PID: )?(\d+)\n", os.pread(descriptor, 32, 0))
+    return int(text[1]) if text else None

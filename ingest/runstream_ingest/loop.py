@@ -70,8 +70,9 @@ class Loop:
     def run(self, ends: Callable[[bool], bool]) -> Loaded:
         """Work until `ends(idle)` is true or the delivery's stop event is set; idle: the last poll found nothing.
 
-        What has been read is stored and committed before it returns. Raises Poisoned, FatalStoreError, Stopped, and
-        what the source raises; then everything not committed is read again by whoever comes next.
+        What has been read is stored and committed before it returns. Raises Poisoned, FatalStoreError,
+        StoreKeepsFailing, Stopped, and what the source raises; then everything not committed is read again by whoever
+        comes next.
         """
         clock = self.delivery.clock
         began = clock.monotonic()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from runstream_ingest import isolate, shape
 from runstream_ingest.dead_letters import DeadLetter, DeadLetterDirectory, forget, schema_of
+from runstream_ingest.errors import reason
 from runstream_ingest.store import Store
 from runstream_schemas.avro import Schema, landing_table
 
@@ -60,7 +61,7 @@ def _replay_group(
         datums = [datum for _, datum in members]
         with destination.probe(schema) as attempt:
             refused = isolate.culprits(datums, attempt, limit=len(datums))
-        result.refused += [(members[index][0], str(error)) for index, error in refused.items()]
+        result.refused += [(members[index][0], reason(error)) for index, error in refused.items()]
         good = [member for index, member in enumerate(members) if index not in refused]
         if good:
             destination.inserter.insert(landing_table(schema.event), schema, [datum for _, datum in good])

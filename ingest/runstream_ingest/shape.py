@@ -43,6 +43,8 @@ def check(schema: Schema, datum: bytes) -> int:
     stream = io.BytesIO(datum)
     try:
         fastavro.schemaless_reader(stream, schema.parsed, None)
+    except UnicodeDecodeError as error:
+        raise Malformed(f"a text in it is not UTF-8: {error.object[:40]!r}") from error
     except (EOFError, ValueError, IndexError, OverflowError, MemoryError) as error:
         raise Malformed(f"it ends early or is damaged: {error or type(error).__name__}") from error
     if stream.tell() != len(datum):

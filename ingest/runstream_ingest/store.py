@@ -19,7 +19,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from runstream_ingest import connect, isolate, lock, positions
 from runstream_ingest.clock import SystemClock
 from runstream_ingest.dead_letters import DeadLetterDirectory
-from runstream_ingest.deliver import Delivery, FatalStoreError, Stopped
+from runstream_ingest.deliver import Delivery, FatalStoreError, Stopped, StoreKeepsFailing
 from runstream_ingest.destination import StoreDestination
 from runstream_ingest.lock import OnWait
 from runstream_ingest.loop import Loaded, Loop
@@ -33,7 +33,7 @@ from runstream_schemas.settings import Settings, without_password
 from runstream_schemas.tables import migrations
 
 GIVE_UP_S: Final = 20.0
-"""A command that loads before it reads gives up on a failing store after it; a worker that follows never does."""
+"""A command that loads before it reads gives up on a failing store after it."""
 
 
 class StoreFailed(RuntimeError):
@@ -108,7 +108,7 @@ def load_new(
             store, source, stop=stop, give_up_s=GIVE_UP_S, on_progress=on_progress, expected_bytes=expected
         )
         return loop.run(lambda idle: idle)
-    except (FatalStoreError, Stopped, ClickHouseError) as error:
+    except (FatalStoreError, StoreKeepsFailing, Stopped, ClickHouseError) as error:
         raise StoreFailed(f"cannot load into the store: {error}") from error
 
 

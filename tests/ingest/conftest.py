@@ -28,3 +28,11 @@ def model(in_engine: Callable[..., Any], tmp_path_factory: pytest.TempPathFactor
     import engine_tasks
 
     return in_engine(engine_tasks.history_alone, tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Any:
+    """A delivery with scripted surroundings."""
+    import scripted
+
+    return scripted.bench_in(tmp_path)

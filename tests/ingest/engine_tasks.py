@@ -2,7 +2,6 @@
 
 import os
 import random
-import re
 import shutil
 import time
 from pathlib import Path
@@ -23,12 +22,11 @@ from ingest_support import (
 )
 
 import support_events as events
-from runstream_ingest import ocf
+from runstream_ingest import connect, ocf
 from runstream_ingest.dead_letters import DeadLetterDirectory
 from runstream_ingest.free import free_deleted
 from runstream_ingest.migrate import NewerStore
 from runstream_ingest.poison import Poisoned
-from runstream_ingest.replay import replay
 from runstream_ingest.store import StoreFailed, load_new, open_store
 
 Rows = dict[str, list[str]]
@@ -146,62 +144,14 @@ def flood(directory: Path) -> dict[str, Any]:
     return {"error": error, "letters": len(list(letters.letters())), "positions": positions}
 
 
-def failing_view(directory: Path) -> dict[str, Any]:
-    """A second view throws while the first has written; then it is mended."""
-    write_segment(segment_path(directory / "log", "metric"), batches(5))
+def loosened(directory: Path) -> None:
+    """The landing table of a later version, which takes longer names of metrics."""
     with open_store(settings_in(directory)) as store:
-        store.client.command("CREATE TABLE second (seq Int64, ok UInt8) ENGINE = MergeTree ORDER BY seq")
-        store.client.command(
-            "CREATE MATERIALIZED VIEW zz_second TO second AS SELECT seq, throwIf(seq = 3) = 0 AS ok FROM landing_metric"
-        )
-        import runstream_ingest.store as module
-
-        give_up, module.GIVE_UP_S = module.GIVE_UP_S, 0.3
-        try:
-            load_new(store, [directory / "log"])
-            error = ""
-        except StoreFailed as failure:
-            error = str(failure)
-        finally:
-            module.GIVE_UP_S = give_up
-        committed = store.client.query("SELECT count() FROM log_position").result_rows[0][0]
-        store.client.command("DROP VIEW zz_second")
-        store.client.command("CREATE MATERIALIZED VIEW zz_second TO second AS SELECT seq, 1 AS ok FROM landing_metric")
-        healed = load_new(store, [directory / "log"])
-        second = store.client.query("SELECT DISTINCT seq FROM second ORDER BY seq").result_rows
-    return {
-        "error": error,
-        "committed while failing": committed,
-        "healed": healed.points,
-        "second": [row[0] for row in second],
-        "points": len(points_of(directory)),
-        "letters": len(list(DeadLetterDirectory(settings_in(directory).dead_letter_dir).letters())),
-    }
-
-
-def mended_dead_letter(directory: Path) -> dict[str, Any]:
-    """A letter that the store refuses today and accepts after its constraint was loosened."""
-    record = batch_record(0) | {"attempt": 5}
-    write_segment(segment_path(directory / "log", "metric"), [datum("metric", record), *batches(3)[1:]])
-    load(directory, directory / "log")
-    letters = DeadLetterDirectory(settings_in(directory).dead_letter_dir)
-    with open_store(settings_in(directory)) as store:
-        refused = replay(store, letters, list(letters.letters()))
-        kept = len(list(letters.letters()))
-        create = store.client.query(
-            "SELECT create_table_query FROM system.tables WHERE name = 'landing_metric'"
-        ).result_rows
-        loosened = re.sub(r"CONSTRAINT attempt_in_range CHECK \([^,]*\), ", "", create[0][0])
-        assert loosened != create[0][0]
-        store.client.command(loosened.replace("CREATE TABLE", "CREATE OR REPLACE TABLE"))
-        accepted = replay(store, letters, list(letters.letters()))
-        rows = store.client.query("SELECT count() FROM dead_letter").result_rows[0][0]
-        seqs = store.client.query("SELECT seq FROM batch ORDER BY seq").result_rows
-    return {
-        "first": (len(refused.stored), len(refused.refused), kept),
-        "second": (len(accepted.stored), len(accepted.refused), len(list(letters.letters())), rows),
-        "seqs": [row[0] for row in seqs],
-    }
+        query = "SELECT create_table_query FROM system.tables WHERE name = 'landing_metric'"
+        create = store.client.query(query).result_rows[0][0]
+        longer = create.replace("<= 1024", "<= 4096")
+        assert longer != create
+        store.client.command(longer.replace("CREATE TABLE", "CREATE OR REPLACE TABLE"))
 
 
 def deleted_space(directory: Path) -> dict[str, Any]:
@@ -246,9 +196,16 @@ def prepared_store(directory: Path) -> None:
         pass
 
 
-def read_without_loading(directory: Path) -> Rows:
+def store_without_tables(directory: Path) -> None:
+    store_dir = settings_in(directory).store_dir
+    assert store_dir is not None
+    connect.embedded(store_dir)().close()
+
+
+def table_directories(directory: Path) -> dict[str, str]:
+    """The tables by the names of the directories that hold their parts."""
     with open_store(settings_in(directory)) as store:
-        return everything(store)
+        return dict(store.client.query("SELECT toString(uuid), name FROM system.tables").result_rows)
 
 
 def recreated_store(directory: Path) -> tuple[int, int]:

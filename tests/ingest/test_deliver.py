@@ -1,111 +1,11 @@
 """The state machine of a delivery (runstream_ingest/deliver.py), with a scripted store and a clock that never waits."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import pytest
-from clickhouse_connect.driver.exceptions import DatabaseError
 from ingest_support import batches
+from scripted import BATCHES, Bench, FakeStore, batch, error
 
-from runstream_ingest.batch import Batch
-from runstream_ingest.dead_letters import DeadLetter, DeadLetterDirectory
-from runstream_ingest.deliver import Delivery, FatalStoreError, Stopped
-from runstream_ingest.isolate import Try
-from runstream_ingest.loop import Loop
-from runstream_ingest.observer import Observer
-from runstream_ingest.poison import MAX_BAD_FREE, Poisoned, PoisonGuard
-from runstream_ingest.sources.source import Message, Notice, Partition, Positions
-from runstream_schemas.avro import Schema, current
-
-METRIC = current("metric")
-PLACE = Partition("/log", "metric/a.avro")
-BATCHES = batches(8, rows=2)
-
-
-def error(code: int, text: str = "scripted") -> DatabaseError:
-    return DatabaseError(f"Code: {code}. {text}", code=code)
-
-
-class FakeClock:
-    """Time passes only by waiting."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.waits: list[float] = []
-        self.on_wait: Callable[[], None] = lambda: None
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wait(self, seconds: float, stop: threading.Event) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
-        self.on_wait()
-
-
-@dataclass
-class FakeStore:
-    """A Destination and an Inserter: answers inserts with scripted errors first, and refuses what it is told to."""
-
-    script: list[Exception] = field(default_factory=list)
-    refuses: Callable[[bytes], bool] = lambda datum: False
-    attempts: list[tuple[bytes, ...]] = field(default_factory=list)
-    stored: list[bytes] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
-    record_errors: list[Exception] = field(default_factory=list)
-
-    @property
-    def inserter(self) -> "FakeStore":
-        return self
-
-    def insert(self, table: str, schema: Schema, datums: Sequence[bytes]) -> None:
-        assert table == "landing_metric"
-        self.attempts.append(tuple(datums))
-        if self.script:
-            raise self.script.pop(0)
-        self._check(datums)
-        self.stored += datums
-
-    @contextmanager
-    def probe(self, schema: Schema) -> Iterator[Try]:
-        yield self._check
-
-    def record(self, letters: Sequence[DeadLetter]) -> None:
-        if self.record_errors:
-            raise self.record_errors.pop(0)
-        self.letters += letters
-
-    def close(self) -> None:
-        pass
-
-    def _check(self, datums: Sequence[bytes]) -> None:
-        if any(self.refuses(datum) for datum in datums):
-            raise error(469, "Constraint is violated")
-
-
-@dataclass
-class Bench:
-    clock: FakeClock
-    delivery: Delivery
-    directory: DeadLetterDirectory
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    clock = FakeClock()
-    directory = DeadLetterDirectory(tmp_path / "dead")
-    delivery = Delivery(directory, PoisonGuard(), clock, threading.Event(), Observer())
-    return Bench(clock, delivery, directory)
-
-
-def batch(datums: Sequence[bytes]) -> Batch:
-    made = Batch(METRIC, 0.0)
-    for number, datum in enumerate(datums):
-        made.add(Message(METRIC, datum, PLACE, number, number + 1))
-    return made
+from runstream_ingest.deliver import FatalStoreError, Stopped, StoreKeepsFailing
+from runstream_ingest.poison import MAX_BAD_FREE, Poisoned
 
 
 @pytest.mark.parametrize("trouble", [error(252), error(241), error(999_999), ConnectionResetError(), TimeoutError()])
@@ -140,7 +40,8 @@ def test_a_data_error_that_no_message_reproduces_is_treated_as_transient(bench: 
 
 
 def test_an_error_text_that_is_not_utf8_is_a_reason_to_look_for_culprits(bench: Bench) -> None:
-    store = FakeStore(script=[UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")], refuses=lambda d: d == BATCHES[0])
+    undecoded = UnicodeDecodeError("utf-8", b"Code: 469. DB::Exception: \xff", 26, 27, "bad")
+    store = FakeStore(script=[undecoded], refuses=lambda d: d == BATCHES[0])
     assert [letter.seq for letter in bench.delivery.deliver(batch(BATCHES), store).letters] == [0]
 
 
@@ -203,7 +104,7 @@ def test_a_stop_ends_the_retries(bench: Bench) -> None:
 
 def test_a_command_gives_up_after_its_time(bench: Bench) -> None:
     bench.delivery.give_up_s = 20.0
-    with pytest.raises(FatalStoreError, match="keeps failing"):
+    with pytest.raises(StoreKeepsFailing, match="scripted"):
         bench.delivery.deliver(batch(BATCHES), FakeStore(script=[error(252)] * 1000))
     assert bench.clock.now <= 20.0
 
@@ -213,55 +114,3 @@ def test_the_same_refused_message_has_one_dead_letter_however_often_it_is_read(b
     for _ in range(3):
         bench.delivery.deliver(batch(BATCHES), store)
     assert len(list(bench.directory.letters())) == 1
-
-
-class ListSource:
-    """A Source that gives prepared messages and remembers commits."""
-
-    def __init__(self, polls: list[list[Message]]) -> None:
-        self.polls = polls
-        self.commits: list[Positions] = []
-
-    def poll(self, max_bytes: int, timeout_s: float) -> list[Message]:
-        return self.polls.pop(0) if self.polls else []
-
-    def commit(self, positions: Positions) -> None:
-        self.commits.append(dict(positions))
-
-    def keep_alive(self) -> None:
-        pass
-
-    def notices(self) -> list[Notice]:
-        return []
-
-
-def messages(datums: Sequence[bytes]) -> list[Message]:
-    return batch(datums).messages
-
-
-def test_positions_are_committed_after_the_insert(bench: Bench) -> None:
-    store, source = FakeStore(), ListSource([messages(BATCHES)])
-    loaded = Loop(source, lambda: store, bench.delivery).run(lambda idle: idle)
-    assert source.commits == [{PLACE: len(BATCHES)}]
-    assert (loaded.messages, loaded.points) == (8, 32)
-
-
-@pytest.mark.parametrize("trouble", [error(60), error(252)])
-def test_nothing_is_committed_when_the_insert_fails(bench: Bench, trouble: Exception) -> None:
-    bench.delivery.give_up_s = 1.0
-    source = ListSource([messages(BATCHES)])
-    with pytest.raises(FatalStoreError):
-        Loop(source, lambda: FakeStore(script=[trouble] * 99), bench.delivery).run(lambda idle: idle)
-    assert source.commits == []
-
-
-def test_a_stop_while_working_still_stores_what_was_read(bench: Bench) -> None:
-    store, source = FakeStore(), ListSource([messages(BATCHES), messages(BATCHES)])
-
-    def stop_after_the_first(idle: bool) -> bool:
-        bench.delivery.stop.set()
-        return False
-
-    Loop(source, lambda: store, bench.delivery).run(stop_after_the_first)
-    assert store.stored == BATCHES
-    assert source.commits == [{PLACE: len(BATCHES)}]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import engine_tasks as tasks
+import failing_store
 from ingest_support import OTHER, RUN, batches, segment, segment_path, write_segment
 
 from support_events import ATTEMPT
@@ -74,7 +75,7 @@ def test_a_flood_of_poison_stops_and_puts_nothing_aside(in_engine: InEngine, tmp
 
 
 def test_a_failing_view_holds_everything_back_until_it_is_healed(in_engine: InEngine, tmp_path: Path) -> None:
-    result = in_engine(tasks.failing_view, tmp_path)
+    result = in_engine(failing_store.failing_view, tmp_path)
     assert "keeps failing" in result["error"]
     assert result["committed while failing"] == 0
     assert result["healed"] == 200
@@ -83,11 +84,15 @@ def test_a_failing_view_holds_everything_back_until_it_is_healed(in_engine: InEn
     assert result["letters"] == 0
 
 
-def test_a_dead_letter_that_is_accepted_now_is_stored_and_forgotten(in_engine: InEngine, tmp_path: Path) -> None:
-    result = in_engine(tasks.mended_dead_letter, tmp_path)
-    assert result["first"] == (0, 1, 1)
-    assert result["second"] == (1, 0, 0, 0)
-    assert result["seqs"] == [0, 1, 2]
+def test_a_worker_that_follows_names_a_failing_store_and_gives_it_back_until_it_is_mended(
+    in_engine: InEngine, tmp_path: Path
+) -> None:
+    result = in_engine(failing_store.followed_while_failing, tmp_path)
+    assert len(result["said"]) == 1
+    assert "the store keeps failing" in result["said"][0]
+    assert "trying again" in result["said"][0]
+    assert result["loads"] == [200]
+    assert result["points"] == 200
 
 
 def test_the_space_of_deleted_runs_is_freed_and_no_view_changes(in_engine: InEngine, tmp_path: Path) -> None:

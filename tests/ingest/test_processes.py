@@ -28,6 +28,15 @@ with lock.hold(Path(sys.argv[1])):
     sys.stdin.readline()
 """
 
+ENGINE_HOLDER = """
+import sys
+from chdb.session import Session
+session = Session(sys.argv[1])
+print("held", flush=True)
+sys.stdin.readline()
+session.close()
+"""
+
 READER = """
 import sys
 from pathlib import Path
@@ -41,10 +50,10 @@ for _ in range(int(sys.argv[2])):
 """
 
 
-@pytest.fixture
-def holder(tmp_path: Path) -> Any:
+@pytest.fixture(params=[HOLDER, ENGINE_HOLDER], ids=["ours", "the engine alone"])
+def holder(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "store")],
+        [sys.executable, "-c", request.param, str(tmp_path / "store")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -94,10 +103,8 @@ def test_threads_of_one_process_hold_the_store_together(tmp_path: Path) -> None:
         thread.join()
 
 
-def test_who_waits_comes_before_who_comes_back(holder: Any, tmp_path: Path) -> None:
+def test_who_waits_comes_before_who_comes_back(tmp_path: Path) -> None:
     """Each of two processes takes the lock again the moment it lets go; still they take turns."""
-    holder.kill()
-    holder.wait()
     greedy = (
         "import sys\nfrom pathlib import Path\nfrom runstream_ingest import lock\n"
         "while True:\n    with lock.hold(Path(sys.argv[1])):\n        print('mine', flush=True)\n"

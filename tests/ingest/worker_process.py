@@ -37,11 +37,22 @@ def once(
     )
 
 
-def start(directory: Path, *more: str) -> subprocess.Popen[str]:
+def start(directory: Path, *more: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WORKER, *arguments(directory, *more)],
+        [*prefix, sys.executable, "-c", WORKER, *arguments(directory, *more)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
     )
+
+
+def wait_for_words(worker: subprocess.Popen[str], words: str) -> str:
+    """The line in which a worker says them."""
+    assert worker.stderr is not None
+    said = []
+    for line in worker.stderr:
+        said.append(line)
+        if words in line:
+            return line
+    raise AssertionError(f"the worker ended without saying {words!r}: {''.join(said)}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 Event = dict[str, Any]
@@ -27,50 +28,35 @@ class Series(NamedTuple):
     attempt: int
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Model:
-    metrics: list[Event]
-    deletions: list[Event]
+    events: dict[str, list[Event]]
+    """All events by kind, each once."""
 
+    @cached_property
     def stored(self) -> dict[Series, dict[tuple[int, int], float]]:
         """Every distinct point by series, then by (step, time)."""
         found: dict[Series, dict[tuple[int, int], float]] = {}
-        for event in self.metrics:
-            for frame in event["frames"]:
-                for column in frame["columns"]:
-                    key = Series(column["metric"], event["run_id"], event["rank"], event["attempt"])
-                    for step, time, value in zip(frame["steps"], frame["times"], column["values"], strict=True):
-                        found.setdefault(key, {})[step, time] = value
+        for event, frame in self._frames():
+            for column in frame["columns"]:
+                key = Series(column["metric"], event["run_id"], event["rank"], event["attempt"])
+                for step, time, value in zip(frame["steps"], frame["times"], column["values"], strict=True):
+                    found.setdefault(key, {})[step, time] = value
         return found
 
-    def explicit_steps(self) -> dict[Series, int]:
-        """The smallest step of each series that the producer did not count by itself."""
-        found: dict[Series, int] = {}
-        for event in self.metrics:
-            for frame in event["frames"]:
-                if frame["auto_steps"] or not frame["steps"]:
-                    continue
-                for column in frame["columns"]:
-                    key = Series(column["metric"], event["run_id"], event["rank"], event["attempt"])
-                    found[key] = min(found.get(key, frame["steps"][0]), frame["steps"][0])
-        return found
-
-    def deleted_until(self, run_id: str) -> int:
-        return max((int(e["value"]) for e in self.deletions if e["run_id"] == run_id), default=0)
-
+    @cached_property
     def visible(self) -> list[Point]:
         """The points that are neither superseded nor deleted, in the order of the columns."""
-        stored = self.stored()
-        explicit = self.explicit_steps()
+        explicit = self._explicit_steps()
         points = []
-        for series, values in stored.items():
-            if series.attempt <= self.deleted_until(series.run_id):
+        for series, values in self.stored.items():
+            if self.deleted(series):
                 continue
             last_time = max(time for _, time in values)
             cutoff = min(
                 (
-                    explicit[other]
-                    for other in explicit
+                    step
+                    for other, step in explicit.items()
                     if other[:3] == series[:3] and other.attempt > series.attempt and other.attempt > last_time
                 ),
                 default=math.inf,
@@ -78,31 +64,42 @@ class Model:
             points += [Point(*series, step, time, value) for (step, time), value in values.items() if step < cutoff]
         return sorted(points, key=lambda p: p[:6])
 
+    def deleted(self, series: Series) -> bool:
+        until = (int(tag["value"]) for tag in self.events["tag"] if tag["run_id"] == series.run_id)
+        return series.attempt <= max(until, default=0)
+
     def by_rank(self) -> dict[tuple[str, str, int], tuple[Any, ...]]:
         """metric_summary_by_rank without its keys."""
-        return {
-            key: summary(points)
-            for key, points in grouped(self.visible(), lambda p: (p.run_id, p.metric, p.rank)).items()
-        }
+        return {key: summary(p) for key, p in grouped(self.visible, lambda p: (p.run_id, p.metric, p.rank)).items()}
 
+    @cached_property
     def lowest_rank(self) -> dict[tuple[str, str], int]:
         """Of each (run, metric) the lowest rank that has a visible point."""
-        found: dict[tuple[str, str], int] = {}
-        for point in self.visible():
-            key = (point.run_id, point.metric)
-            found[key] = min(found.get(key, point.rank), point.rank)
-        return found
+        return {key: min(p.rank for p in points) for key, points in grouped(self.visible, lambda p: p[1::-1]).items()}
 
-    def chart(
-        self, metric: str, width: int, *, every_rank: bool = False
-    ) -> dict[tuple[str, int, int], tuple[Any, ...]]:
+    @cache  # noqa: B019 - a model lives as long as its tests
+    def chart(self, metric: str, width: int, *, every_rank: bool) -> dict[tuple[str, int, int], tuple[Any, ...]]:
         """Buckets of `width` steps: (run, rank, first step) to (last, min, max, nonfinite, first non-finite step)."""
-        lowest = self.lowest_rank()
         points = [
-            p for p in self.visible() if p.metric == metric and (every_rank or p.rank == lowest[p.run_id, p.metric])
+            p
+            for p in self.visible
+            if p.metric == metric and (every_rank or p.rank == self.lowest_rank[p.run_id, p.metric])
         ]
         buckets = grouped(points, lambda p: (p.run_id, p.rank, p.step // width * width))
         return {key: bucket(members) for key, members in buckets.items()}
+
+    def _explicit_steps(self) -> dict[Series, int]:
+        """The smallest step of each series that the producer did not count by itself."""
+        found: dict[Series, int] = {}
+        for event, frame in self._frames():
+            if frame["steps"] and not frame["auto_steps"]:
+                for column in frame["columns"]:
+                    key = Series(column["metric"], event["run_id"], event["rank"], event["attempt"])
+                    found[key] = min(found.get(key, frame["steps"][0]), frame["steps"][0])
+        return found
+
+    def _frames(self) -> Iterator[tuple[Event, Event]]:
+        return ((event, frame) for event in self.events["metric"] for frame in event["frames"])
 
 
 def grouped(points: Iterable[Point], key: Callable[[Point], Any]) -> dict[Any, list[Point]]:

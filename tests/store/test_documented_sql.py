@@ -5,7 +5,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from history_model import START
 from store_process import Store
 
 import support_events as events
@@ -21,8 +20,10 @@ EXAMPLES = [
 @pytest.mark.parametrize("sql", EXAMPLES)
 def test_every_documented_query_runs(store: Store, sql: str) -> None:
     run_id = UUID("01935000-0000-7000-8000-000000000001")
-    frame = events.frame([1, 2], [START + 1, START + 2], {"train/loss": [1.0, 0.5], "val/loss": [1.0, 2.0]})
-    store.insert("metric", events.metric(run_id, [frame], attempt=START))
+    frame = events.frame(
+        [1, 2], [events.ATTEMPT + 1, events.ATTEMPT + 2], {"train/loss": [1.0, 0.5], "val/loss": [1.0, 2.0]}
+    )
+    store.insert("metric", events.metric(run_id, [frame]))
     store.query(sql)
 
 

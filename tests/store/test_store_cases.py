@@ -1,14 +1,16 @@
 """What the store keeps, hides and says, case by case."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
-from history_model import START
 from store_process import Store
 
 import support_events as events
+
+START = events.ATTEMPT
 
 CHART = (
     "SELECT step, max FROM chart(metric={m:String}, runs=[{r:UUID}], points={n:UInt32}, step_min={a:Int64}, "
@@ -17,23 +19,58 @@ CHART = (
 
 
 def series(
-    run_id: UUID, metric: str, steps: Sequence[int], values: Sequence[float], attempt: int = START, seq: int = 0
+    run_id: UUID, metric: str, steps: Sequence[int], values: Sequence[float], attempt: int = START, **options: Any
 ) -> dict[str, Any]:
     """A batch with one metric, one point a microsecond from the attempt on."""
     times = [attempt + 1 + i for i in range(len(steps))]
-    return events.metric(run_id, [events.frame(steps, times, {metric: values})], attempt=attempt, seq=seq)
+    return events.metric(run_id, [events.frame(steps, times, {metric: values}, **options)], attempt=attempt)
 
 
-def test_the_best_value_of_a_superseded_part_is_not_the_best_of_the_run(store: Store) -> None:
-    run_id, later = UUID(int=1), START + 1_000_000
-    summary = "SELECT max, min, last, last_step FROM metric_summary WHERE run_id = {r:UUID}"
-    store.insert("metric", series(run_id, "acc", range(100), [0.5] * 60 + [0.99] + [0.5] * 39))
-    assert store.query(summary, r=run_id) == [(0.99, 0.5, 0.5, 99)]
-    store.insert("metric", series(run_id, "acc", range(55, 90), [0.7] * 35, attempt=later))
-    assert store.query(summary, r=run_id) == [(0.7, 0.5, 0.7, 89)]
+def test_the_best_value_of_a_superseded_part_is_gone_and_the_next_best_is_found(store: Store) -> None:
+    run_id, later = UUID(int=1), START + 10_000_000
+    summary = "SELECT min, min_step, max, max_step, last, last_step FROM metric_summary WHERE run_id = {r:UUID}"
+    values = [float(100 - step) for step in range(200)]
+    values[150], values[37] = -1000.0, -500.0
+    store.insert("metric", series(run_id, "acc", range(200), values))
+    assert store.query(summary, r=run_id) == [(-1000.0, 150, 100.0, 0, -99.0, 199)]
+    store.insert("metric", series(run_id, "acc", range(101, 110), [5.0] * 9, later))
+    assert store.query(summary, r=run_id) == [(-500.0, 37, 100.0, 0, 5.0, 109)]
     for points in (1, 10, 1000):
-        rows = store.query(CHART, m="acc", r=run_id, n=points, a=0, b=1000)
-        assert max(value for _, value in rows) == 0.7
+        rows = store.query(CHART.replace("step, max", "step, min"), m="acc", r=run_id, n=points, a=0, b=1000)
+        assert min(value for _, value in rows) == -500.0
+    # Also when the best lies in the bucket that is cut.
+    store.insert("metric", series(run_id, "acc", [38], [7.0], later + 10_000_000))
+    assert store.query(summary, r=run_id) == [(-500.0, 37, 100.0, 0, 7.0, 38)]
+    store.insert("metric", series(run_id, "acc", [37], [8.0], later + 20_000_000))
+    assert store.query(summary, r=run_id) == [(8.0, 37, 100.0, 0, 8.0, 37)]
+
+
+def test_steps_that_the_producer_counted_supersede_nothing(store: Store) -> None:
+    run_id = UUID(int=9)
+    store.insert("metric", series(run_id, "a", [0, 1, 2], [1.0, 2.0, 3.0]))
+    store.insert("metric", series(run_id, "a", [0, 1], [10.0, 20.0], START + 10_000_000, auto_steps=True))
+    assert store.one("SELECT count() FROM points WHERE run_id = {r:UUID}", r=run_id) == 5
+
+
+def test_the_first_nan_is_named_with_its_step(store: Store) -> None:
+    run_id, values = UUID(int=10), [1.0] * 2_000
+    values[1_240], values[1_500] = math.nan, math.inf
+    store.insert("metric", series(run_id, "a", range(2_000), values))
+    assert store.query(
+        "SELECT first_nonfinite_step, isNaN(first_nonfinite_value), nonfinite, last FROM metric_summary "
+        "WHERE run_id = {r:UUID}",
+        r=run_id,
+    ) == [(1_240, 1, 3, 1.0)]
+
+
+def test_a_series_without_a_finite_value_has_no_last_min_or_max(store: Store) -> None:
+    run_id = UUID(int=11)
+    store.insert("metric", series(run_id, "a", [0, 1], [math.nan, -math.inf]))
+    assert store.query(
+        "SELECT last, last_step, min, min_step, max, max_step, first_step, nonfinite FROM metric_summary "
+        "WHERE run_id = {r:UUID}",
+        r=run_id,
+    ) == [(None, None, None, None, None, None, 0, 5)]
 
 
 def test_a_spike_of_one_step_among_a_million_is_visible_at_every_zoom(store: Store) -> None:
@@ -51,23 +88,12 @@ def test_a_spike_of_one_step_among_a_million_is_visible_at_every_zoom(store: Sto
             assert len(rows) <= 4 * points + 2
 
 
-BAD_BATCHES = {
-    "fewer values than steps": (events.frame([1, 2], [1, 2], {"a": [1.0]}), START),
-    "fewer times than steps": (events.frame([1, 2], [1], {"a": [1.0, 2.0]}), START),
-    "steps that go back": (events.frame([2, 1], [1, 2], {"a": [1.0, 2.0]}), START),
-    "an attempt before 2020": (events.frame([1], [1], {"a": [1.0]}), 1),
-    "an attempt after 2100": (events.frame([1], [1], {"a": [1.0]}), 5_000_000_000_000_000),
-    "an empty metric name": (events.frame([1], [1], {"": [1.0]}), START),
-}
-
-
-@pytest.mark.parametrize("what", BAD_BATCHES)
-def test_a_bad_batch_is_refused_and_nothing_of_its_insert_is_written_anywhere(store: Store, what: str) -> None:
-    run_id = UUID(int=1000 + list(BAD_BATCHES).index(what))
-    frame, attempt = BAD_BATCHES[what]
+def test_a_bad_batch_is_refused_and_nothing_of_its_insert_is_written_anywhere(store: Store) -> None:
+    run_id = UUID(int=12)
+    backwards = events.frame([2, 1], [START + 1, START + 2], {"a": [1.0, 2.0]})
     with pytest.raises(ValueError, match="469"):
-        store.insert("metric", series(run_id, "a", [1], [1.0]), events.metric(run_id, [frame], attempt=attempt, seq=1))
-    for table in ("point", "rollup_16", "rollup_coarse", "series", "batch"):
+        store.insert("metric", series(run_id, "a", [1], [1.0]), events.metric(run_id, [backwards], seq=1))
+    for table in ("point", "rollup_16", "rollup_coarse", "series", "batch", "life"):
         assert store.one(f"SELECT count() FROM {table} WHERE run_id = {{r:UUID}}", r=run_id) == 0
 
 
@@ -111,13 +137,6 @@ def test_states_of_runs(new_store: Callable[[], Store]) -> None:
     store.insert("status", events.status(UUID(int=999), attempt=now, time=now))
     found = dict(store.query("SELECT run_id, state FROM runs"))
     assert {name: found[run_id] for name, run_id in ids.items()} == {name: name for name in names} | {"mixed": "failed"}
-
-
-def test_two_processes_with_one_rank_at_the_same_time_are_both_visible(store: Store) -> None:
-    run_id = UUID(int=5)
-    for attempt in (START, START + 5):
-        store.insert("metric", series(run_id, "a", range(10), [1.0] * 10, attempt=attempt))
-    assert store.one("SELECT count() FROM points WHERE run_id = {r:UUID}", r=run_id) == 20
 
 
 def test_the_ledger_is_complete_only_when_every_logged_point_is_stored(store: Store) -> None:

@@ -84,14 +84,13 @@ class LogDirectories:
         """Look through the directories; about the bytes that the next polls will read, 0 if nothing is new."""
         self._queue.clear()
         total = 0
-        for root in self._roots:
+        for root in filter(self._is_readable, self._roots):
             for event in EVENT_ORDER:
                 for segment, state in self._files(root, event):
                     size = state.st_size
                     if not segment.set_aside and size != segment.position and segment.looked_at != _version(state):
                         self._queue.append(segment)
                         total += max(size - segment.position, 0)
-        self._note_vanished()
         # A file that has shrunk is news without new bytes.
         return max(total, len(self._queue))
 
@@ -133,10 +132,19 @@ class LogDirectories:
         new, self._notices = self._notices, []
         return new
 
+    def _is_readable(self, root: Path) -> bool:
+        try:
+            os.scandir(root).close()
+        except OSError as error:
+            kind = "vanished" if isinstance(error, FileNotFoundError) else "unreadable"
+            self._note_at(Partition(str(root), ""), kind, f"cannot be read: {error.strerror or error}")
+            return False
+        return True
+
     def _files(self, root: Path, event: str) -> Iterable[tuple[_Segment, os.stat_result]]:
         try:
             entries = sorted(os.scandir(root / event), key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return
         except OSError as error:
             self._note_at(Partition(str(root), event), "unreadable", f"cannot be listed: {error.strerror or error}")
@@ -241,11 +249,6 @@ class LogDirectories:
             yield Message(segment.schema, part.data, segment.partition, start, end)
         elif part.datums > 1:
             yield from _split(segment.schema, part, segment.partition, start, end)
-
-    def _note_vanished(self) -> None:
-        for root in self._roots:
-            if not root.is_dir():
-                self._note_at(Partition(str(root), ""), "vanished", "does not exist")
 
     def _note(self, segment: _Segment, kind: str, text: str) -> None:
         self._note_at(segment.partition, kind, text)

@@ -25,10 +25,25 @@ CREATE TABLE IF NOT EXISTS landing_metric
         frames),
     CONSTRAINT times_in_range CHECK arrayAll(
         f -> arrayAll(t -> t > 0 AND t < 4102444800000000, tupleElement(f, 'times')), frames),
-    -- Rollups cut a frame into runs of rows that share a bucket, so equal buckets must lie together.
-    CONSTRAINT steps_not_decreasing CHECK arrayAll(
-        f -> arrayAll((a, b) -> a <= b, arrayPopBack(tupleElement(f, 'steps')), arrayPopFront(tupleElement(f, 'steps'))),
+    -- Rollups cut a frame into runs of rows that share a bucket, so equal buckets must lie together. And an identity has one
+    -- value: what came twice with two would be in the extremes and not in the points, and the ledger would never add up.
+    CONSTRAINT rows_ascend_by_step_and_time CHECK arrayAll(
+        f -> arrayAll(
+            (step, time, next_step, next_time) -> step < next_step OR (step = next_step AND time < next_time),
+            arrayPopBack(tupleElement(f, 'steps')), arrayPopBack(tupleElement(f, 'times')),
+            arrayPopFront(tupleElement(f, 'steps')), arrayPopFront(tupleElement(f, 'times'))),
         frames),
+    CONSTRAINT metric_once_in_a_frame CHECK arrayAll(
+        f -> length(arrayDistinct(tupleElement(tupleElement(f, 'columns'), 'metric')))
+            = length(tupleElement(f, 'columns')),
+        frames),
+    -- The same across the frames of a batch: a metric of two frames needs a moment of its own for each row, as log calls
+    -- have it. Frames without a metric in common may share theirs.
+    CONSTRAINT point_once_in_a_batch CHECK length(frames) < 2
+        OR length(arrayDistinct(arrayFlatten(tupleElement(tupleElement(frames, 'columns'), 'metric'))))
+            = length(arrayFlatten(tupleElement(tupleElement(frames, 'columns'), 'metric')))
+        OR length(arrayDistinct(arrayFlatten(tupleElement(frames, 'times'))))
+            = length(arrayFlatten(tupleElement(frames, 'times'))),
     CONSTRAINT metric_name_length CHECK arrayAll(
         f -> arrayAll(c -> length(tupleElement(c, 'metric')) BETWEEN 1 AND 1024, tupleElement(f, 'columns')), frames),
     CONSTRAINT metric_name_utf8 CHECK arrayAll(

@@ -6,15 +6,40 @@ SELECT run_id FROM deletion
 UNION DISTINCT
 SELECT run_id FROM life GROUP BY run_id, rank HAVING min(attempt) != max(attempt);
 
--- Series of amended runs, deleted ones left out, with what a later attempt leaves of each.
+-- Every series with what is visible of it.
 -- A later attempt supersedes an earlier one of the same (metric, run, rank) from the smallest step it logs, if it began after
 -- the earlier one's last point; else the two ran at the same time, and both stay. Steps that the producer counted by
 -- itself (explicit_step is then the greatest integer) supersede nothing.
+-- cutoff       the steps below are visible; 2^63 - 1: all
+-- deleted      none of it is visible
+-- lowest_rank  the lowest rank of the run that has a visible series of this metric
+-- whole        rank 0 of the run has a single series of this metric, and it is visible from end to end
+-- Windows partitioned by the key's columns: a filter on them reaches the table.
+CREATE OR REPLACE VIEW series_cut AS
+SELECT
+    metric, run_id, rank, attempt, first_step, end_step, lo, hi, last, first_nonfinite, nonfinite,
+    arrayMin(life -> if(life.1 > greatest(attempt, last_time), life.2, 9223372036854775807), lives) AS cutoff,
+    deleted,
+    lowest_rank,
+    series_of_rank_0 = 1 AND NOT any_of_rank_0_deleted AS whole
+FROM
+(
+    SELECT
+        *,
+        attempt <= until AS deleted,
+        groupArrayIf((attempt, explicit_step), attempt > until) OVER (PARTITION BY metric, run_id, rank) AS lives,
+        minIf(rank, attempt > until) OVER (PARTITION BY metric, run_id) AS lowest_rank,
+        countIf(rank = 0) OVER (PARTITION BY metric, run_id) AS series_of_rank_0,
+        max(rank = 0 AND attempt <= until) OVER (PARTITION BY metric, run_id) AS any_of_rank_0_deleted
+    FROM series FINAL
+    LEFT JOIN (SELECT run_id, until FROM deletion FINAL) AS deletions USING (run_id)
+);
+
+-- Series of amended runs, deleted ones left out, with what is known of the visible part of each.
 --
 -- known_…: what the summary tells of the visible part, which are the steps below the cutoff. A least value that lies below the
 -- cutoff is that of the visible part too; one that lies beyond is not visible, and the visible part's is unknown, but worse.
 -- incomplete: what is unknown could be better than all that is known of the same (metric, run, rank), so it must be read.
--- Arrays per group instead of window functions: several times faster, and a filter still reaches the table.
 -- One step per level: ClickHouse copies an alias wherever it is used, and planning would take longer than running.
 CREATE OR REPLACE VIEW amended_series AS
 SELECT
@@ -45,26 +70,8 @@ FROM
             reinterpretAsUInt64(bitXor(cutoff, -9223372036854775808)) AS edge,
             toUInt64(bitShiftRight(first_nonfinite, 64)) AS bad_place,
             toUInt8(bitAnd(toUInt64(first_nonfinite), 3)) AS bad_kind
-        FROM
-        (
-            SELECT
-                metric, run_id, rank, attempt, first_step, end_step, lo, hi, last, first_nonfinite, nonfinite,
-                arrayFold(
-                    (least_step, life) -> if(life.1 > greatest(attempt, last_time), least(least_step, life.2), least_step),
-                    lives, toInt64(9223372036854775807)) AS cutoff
-            FROM
-            (
-                SELECT *, groupArray((attempt, explicit_step)) OVER (PARTITION BY metric, run_id, rank) AS lives
-                FROM
-                (
-                    SELECT *
-                    FROM series FINAL
-                    WHERE run_id IN (SELECT run_id FROM amended_run)
-                ) AS amended
-                LEFT JOIN (SELECT run_id, max(until) AS until FROM deletion GROUP BY run_id) AS deleted USING (run_id)
-                WHERE attempt > ifNull(until, 0)
-            )
-        )
+        FROM series_cut
+        WHERE NOT deleted AND run_id IN (SELECT run_id FROM amended_run)
     )
 )
 WINDOW same AS (PARTITION BY metric, run_id, rank);

@@ -52,19 +52,19 @@ FROM
             FROM
             (
                 SELECT * FROM rollup_16
-                WHERE (metric, run_id, rank, attempt) IN (SELECT part.1, part.2, part.3, part.4 FROM (SELECT arrayJoin(again) AS part))
+                WHERE notEmpty(again) AND (metric, run_id, rank, attempt) IN (SELECT part.1, part.2, part.3, part.4 FROM (SELECT arrayJoin(again) AS part))
             ) AS whole
             INNER JOIN
             (
                 SELECT part.1 AS metric, part.2 AS run_id, part.3 AS rank, part.4 AS attempt, part.5 AS cutoff
                 FROM (SELECT arrayJoin(again) AS part)
             ) AS cut USING (metric, run_id, rank, attempt)
-            WHERE bucket < bitShiftRight(cutoff, 4)
+            WHERE notEmpty(again) AND bucket < bitShiftRight(cutoff, 4)
             UNION ALL
             -- … and the points of the cut bucket, named one by one so that the index finds them.
             SELECT metric, run_id, rank, 9223372036854775807, lo, hi, last, first_nonfinite, nonfinite
             FROM packed_point
-            WHERE (metric, run_id, rank, attempt, step) IN (
+            WHERE notEmpty(again) AND (metric, run_id, rank, attempt, step) IN (
                 SELECT part.1, part.2, part.3, part.4, part.5 - arrayJoin(range(1, bitAnd(part.5, 15) + 1))
                 FROM (SELECT arrayJoin(again) AS part))
         )
@@ -77,15 +77,12 @@ FROM
 -- One row per metric of a run: that of the lowest rank that logged it.
 CREATE OR REPLACE VIEW metric_summary AS
 SELECT
-    run_id, metric, lowest_rank AS rank, found.1 AS last, found.2 AS last_step, found.3 AS last_time, found.4 AS min,
-    found.5 AS min_step, found.6 AS max, found.7 AS max_step, found.8 AS first_step, found.9 AS first_nonfinite_step,
-    found.10 AS first_nonfinite_value, found.11 AS nonfinite
+    run_id, metric, rank, last, last_step, last_time, min, min_step, max, max_step, first_step, first_nonfinite_step,
+    first_nonfinite_value, nonfinite
 FROM
 (
-    SELECT
-        run_id, metric, min(rank) AS lowest_rank,
-        argMin(tuple(last, last_step, last_time, min, min_step, max, max_step, first_step,
-            first_nonfinite_step, first_nonfinite_value, nonfinite), rank) AS found
+    -- A window partitioned by metric and run: a filter on these reaches the table.
+    SELECT *, min(rank) OVER (PARTITION BY metric, run_id) AS lowest_rank
     FROM metric_summary_by_rank
-    GROUP BY run_id, metric
-);
+)
+WHERE rank = lowest_rank;

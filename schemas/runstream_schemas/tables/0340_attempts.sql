@@ -79,7 +79,7 @@ SELECT
     multiIf(
         overlapped != 0, concat('began before the last point of attempt ', toString(overlapped), ': concurrent or clock behind'),
         resume = 'never' AND earlier > 0, 'never, but an earlier attempt exists',
-        resume = 'must' AND begun AND earlier = 0, 'must, but none exists',
+        resume = 'must' AND begun AND earlier = 0 AND first_end >= attempt, 'must, but none exists',
         '') AS breach,
     deleted
 FROM
@@ -92,7 +92,11 @@ FROM
             arrayMap(life -> life.1, arrayFilter(life -> life.1 < number AND life.2 >= attempt, lives)), 0)) AS overlapped
     FROM
     (
-        SELECT *, groupArray((number, last_time, deleted)) OVER (PARTITION BY run_id, rank) AS lives
+        SELECT
+            *,
+            groupArray((number, last_time, deleted)) OVER (PARTITION BY run_id, rank) AS lives,
+            -- A job resumed with more ranks: the run existed, though not this rank of it.
+            min(if(deleted, 9223372036854775807, seen)) OVER (PARTITION BY run_id) AS first_end
         FROM attempt_life
     )
 ) AS lived

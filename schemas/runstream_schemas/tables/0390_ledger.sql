@@ -19,8 +19,8 @@ SELECT
     final,
     multiIf(
         NOT final OR pending < 0, 'unknown',
-        pending = 0 AND empty(missing_seqs), 'complete',
-        -- A later batch is here, or all are and points lack nevertheless: waiting will not help.
+        pending = 0 AND dead_lettered = 0 AND empty(missing_seqs), 'complete',
+        -- A later batch is here, or all are, and points lack nevertheless or were refused: waiting will not help.
         empty(missing_seqs) OR missing_seqs[1] < newest_seq, 'missing',
         'pending') AS verdict
 FROM
