@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from data import Floats
+from processes import start
 from training import Trainer, build_model, log_results, working_folder
 
 import runstream
@@ -40,16 +41,11 @@ class AllReduce:
         return average
 
 
-def run_data_parallel(name: str, experiment: str, config: dict[str, Any], world_size: int) -> None:
-    """Run all ranks and wait for them. Raises RuntimeError when one of them failed."""
+def run_data_parallel(name: str, experiment: str, config: dict[str, Any], tags: dict[str, str]) -> None:
+    """Run `world_size` ranks and wait for them. Raises RuntimeError when one of them failed."""
+    world_size = config["world_size"]
     reduce = AllReduce(world_size, len(build_model(config).parameters))
-    context = multiprocessing.get_context("fork")
-    ranks = [
-        context.Process(target=_run_rank, args=(name, experiment, config, rank, world_size, reduce))
-        for rank in range(world_size)
-    ]
-    for process in ranks:
-        process.start()
+    ranks = [start(_run_rank, name, experiment, config, tags, rank, reduce) for rank in range(world_size)]
     for process in ranks:
         process.join()
     failed = [rank for rank, process in enumerate(ranks) if process.exitcode != 0]
@@ -58,25 +54,24 @@ def run_data_parallel(name: str, experiment: str, config: dict[str, Any], world_
 
 
 def _run_rank(
-    name: str, experiment: str, config: dict[str, Any], rank: int, world_size: int, reduce: AllReduce
+    name: str, experiment: str, config: dict[str, Any], tags: dict[str, str], rank: int, reduce: AllReduce
 ) -> None:
     # As torchrun sets them; runstream reads rank and run identity from here.
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(world_size),
-        "LOCAL_WORLD_SIZE": str(world_size),
+        "WORLD_SIZE": str(config["world_size"]),
+        "LOCAL_WORLD_SIZE": str(config["world_size"]),
     }
     with (
         working_folder() as folder,
-        runstream.init(experiment=experiment, name=name, config=config, tags={"kind": "data parallel"}) as run,
+        runstream.init(experiment=experiment, name=name, config=config, tags=tags) as run,
     ):
         _train_rank(run, Trainer(config, lambda gradient: reduce.mean(rank, gradient)), Path(folder), rank, reduce)
 
 
 def _train_rank(run: Any, trainer: Trainer, folder: Path, rank: int, reduce: AllReduce) -> None:
     world_size = trainer.config["world_size"]
-    best: dict[str, Any] = {"epoch": 0, "val/accuracy": -1.0}
     for step in range(trainer.steps):
         began = time.perf_counter()
         whole = trainer.batch(step)
@@ -91,9 +86,8 @@ def _train_rank(run: Any, trainer: Trainer, folder: Path, rank: int, reduce: All
         if rank == 0 and place == trainer.steps_per_epoch - 1:
             scores = trainer.evaluate(trainer.data.validation)
             run.log({f"val/{name}": value for name, value in scores.items()}, step=epoch)
-            if scores["accuracy"] > best["val/accuracy"]:
-                best = {"epoch": epoch, "val/accuracy": scores["accuracy"]}
+            if trainer.is_best(scores, epoch):
                 trainer.save(folder / "best.npz", step)
     if rank == 0:
         trainer.load(folder / "best.npz")
-        log_results(run, trainer, folder, best)
+        log_results(run, trainer, folder)

@@ -25,7 +25,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def run_regression(name: str = "diabetes", experiment: str = "diabetes", config: dict[str, Any] = CONFIG) -> None:
+def run_regression(name: str, experiment: str, config: dict[str, Any], tags: dict[str, str]) -> None:
     """Train, and log the scores of every epoch and of the test part."""
     data = diabetes()
     mean, deviation = float(data.train.y.mean()), float(data.train.y.std())
@@ -40,7 +40,7 @@ def run_regression(name: str = "diabetes", experiment: str = "diabetes", config:
 
     with (
         working_folder() as folder,
-        runstream.init(experiment=experiment, name=name, config=config, tags={"kind": "regression"}) as run,
+        runstream.init(experiment=experiment, name=name, config=config, tags=tags) as run,
     ):
         for epoch in range(config["epochs"]):
             for place, chosen in enumerate(np.array_split(random.permutation(len(data.train)), batches)):
@@ -63,4 +63,4 @@ def run_regression(name: str = "diabetes", experiment: str = "diabetes", config:
 
 if __name__ == "__main__":
     threadpool_limits(1)
-    run_regression()
+    run_regression("diabetes", "diabetes", CONFIG, {"kind": "regression"})

@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,6 +24,7 @@ from data_parallel import run_data_parallel
 from diabetes_regression import CONFIG as REGRESSION
 from diabetes_regression import run_regression
 from interrupted import run_interrupted
+from processes import start
 from threadpoolctl import threadpool_limits
 from training import Trainer, train_and_log, working_folder
 
@@ -43,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Progress:
-    """One job has ended."""
+    """One job has ended, or, while none has, the sweep has begun."""
 
     done: int
     total: int
@@ -88,23 +90,23 @@ def jobs() -> list[Job]:
     diverging = configuration(depth=3, width=64, lr=300.0, weight_decay=0.1, optimizer="sgd", epochs=6)
     parallel = configuration(depth=2, width=64, epochs=8) | {"world_size": WORLD_SIZE}
     return [
-        Job("killed-and-resumed", "interrupted", configuration(epochs=12), {}),
-        Job("data-parallel-4", "data parallel", parallel, {}),
+        Job("killed-and-resumed", "interrupted", configuration(epochs=12), {"kind": "interrupted"}),
+        Job("data-parallel-4", "data parallel", parallel, {"kind": "data parallel"}),
         *sweep,
         Job("overfitting", "single", overfitting, {"kind": "overfitting"}),
         Job("diverging", "single", diverging, {"kind": "diverging"}),
-        Job("diabetes", "regression", REGRESSION, {}),
+        Job("diabetes", "regression", REGRESSION, {"kind": "regression"}),
     ]
 
 
 def run_job(job: Job, experiment: str = "digits") -> None:
     """Run one job in this process, and in children of it."""
     if job.kind == "regression":
-        run_regression(job.name, "diabetes", job.config)
+        run_regression(job.name, "diabetes", job.config, job.tags)
     elif job.kind == "data parallel":
-        run_data_parallel(job.name, experiment, job.config, job.config["world_size"])
+        run_data_parallel(job.name, experiment, job.config, job.tags)
     elif job.kind == "interrupted":
-        run_interrupted(job.name, experiment, job.config)
+        run_interrupted(job.name, experiment, job.config, job.tags)
     else:
         with (
             working_folder() as folder,
@@ -127,18 +129,16 @@ def run_all(
     threadpool_limits(1)  # in numpy: the matrices are small, and the processes are the parallelism
     digits()
     diabetes()
-    context = multiprocessing.get_context("fork")
     waiting = list(jobs() if chosen is None else chosen)
     total = len(waiting)
     running: dict[BaseProcess, Job] = {}
     failed: list[str] = []
     done = 0
+    on_progress(Progress(done, total, "", True))
     while waiting or running:
         while waiting and len(running) < workers:
             job = waiting.pop(0)
-            process = context.Process(target=run_job, args=(job, experiment))
-            process.start()
-            running[process] = job
+            running[start(run_job, job, experiment)] = job
         ended = wait([process.sentinel for process in running])
         for process in [one for one in running if one.sentinel in ended]:
             job = running.pop(process)
@@ -154,12 +154,15 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Train a sweep of small models on handwritten digits.")
     parser.add_argument("--experiment", default="digits", help="experiment of the runs (default: digits)")
+    now = datetime.now().astimezone()
+    parser.add_argument("--sweep", default=f"{now:%Y-%m-%d-%H%M%S}", help="tag of all its runs (default: the time)")
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1), help="jobs at a time")
     parser.add_argument("--only", default="", metavar="TEXT", help="only jobs with this in their name")
     parser.add_argument("--list", action="store_true", help="list the jobs and stop")
     parser.add_argument("--json-progress", action="store_true", help="one JSON line for each job that ends")
     arguments = parser.parse_args()
-    chosen = [job for job in jobs() if arguments.only in job.name]
+    tag = {"sweep": arguments.sweep}
+    chosen = [replace(job, tags=job.tags | tag) for job in jobs() if arguments.only in job.name]
     if not chosen or arguments.workers < 1:
         parser.error("no job has this in its name" if not chosen else "--workers must be at least 1")
     if arguments.list:
@@ -169,10 +172,13 @@ def main() -> int:
     def show(progress: Progress) -> None:
         if arguments.json_progress:
             print(json.dumps(vars(progress)), flush=True)
-        else:
+        elif progress.done:
             print(f"{progress.done:3}/{progress.total} {progress.job}{'' if progress.ok else ' failed'}", flush=True)
 
-    failed = run_all(show, chosen=chosen, experiment=arguments.experiment, workers=arguments.workers)
+    try:
+        failed = run_all(show, chosen=chosen, experiment=arguments.experiment, workers=arguments.workers)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import uuid
 from pathlib import Path
 from typing import Any
 
+from processes import start
 from training import Trainer, train_and_log, working_folder
 
 import runstream
@@ -17,26 +17,25 @@ CHECKPOINT_EVERY = 4
 """Epochs between checkpoints: the killed process is ahead of its last one, so the next attempt repeats some steps."""
 
 
-def run_interrupted(name: str, experiment: str, config: dict[str, Any]) -> None:
+def run_interrupted(name: str, experiment: str, config: dict[str, Any], tags: dict[str, str]) -> None:
     """Train in one process, lose it, and finish in another. Raises RuntimeError when that does not go so."""
-    context = multiprocessing.get_context("fork")
     run_id = str(uuid.uuid4())
     with working_folder() as folder:
-        first = context.Process(target=_first_attempt, args=(name, experiment, config, run_id, Path(folder)))
-        first.start()
+        first = start(_first_attempt, name, experiment, config, tags, run_id, Path(folder))
         first.join()
         if first.exitcode != -signal.SIGKILL:
             raise RuntimeError(f"the first attempt of {name} ended with {first.exitcode} instead of SIGKILL")
-        second = context.Process(target=_second_attempt, args=(name, experiment, config, run_id, Path(folder)))
-        second.start()
+        second = start(_second_attempt, name, experiment, config, tags, run_id, Path(folder))
         second.join()
         if second.exitcode != 0:
             raise RuntimeError(f"the second attempt of {name} failed")
 
 
-def _first_attempt(name: str, experiment: str, config: dict[str, Any], run_id: str, folder: Path) -> None:
+def _first_attempt(
+    name: str, experiment: str, config: dict[str, Any], tags: dict[str, str], run_id: str, folder: Path
+) -> None:
     trainer = Trainer(config)
-    run = runstream.init(experiment=experiment, name=name, config=config, tags={"kind": "interrupted"}, run_id=run_id)
+    run = runstream.init(experiment=experiment, name=name, config=config, tags=tags, run_id=run_id)
 
     def save_or_die(epoch: int, step: int) -> None:
         if epoch % CHECKPOINT_EVERY == CHECKPOINT_EVERY - 1:
@@ -48,10 +47,18 @@ def _first_attempt(name: str, experiment: str, config: dict[str, Any], run_id: s
     train_and_log(run, trainer, folder, after_epoch=save_or_die)
 
 
-def _second_attempt(name: str, experiment: str, config: dict[str, Any], run_id: str, folder: Path) -> None:
+def _second_attempt(
+    name: str, experiment: str, config: dict[str, Any], tags: dict[str, str], run_id: str, folder: Path
+) -> None:
     trainer = Trainer(config)
     first_step = trainer.load(folder / "last.npz") + 1
     with runstream.init(
-        experiment=experiment, name=name, config=config, run_id=run_id, resume="must", start_step=first_step
+        experiment=experiment,
+        name=name,
+        config=config,
+        tags=tags,
+        run_id=run_id,
+        resume="must",
+        start_step=first_step,
     ) as run:
         train_and_log(run, trainer, folder, first_step=first_step)

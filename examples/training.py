@@ -28,7 +28,7 @@ def build_model(config: dict[str, Any]) -> MLP:
 
 
 class Trainer:
-    """A model, its optimizer and the position in its training data."""
+    """A model, its optimizer, the position in its training data, and the best that it has reached."""
 
     def __init__(self, config: dict[str, Any], average: Average = lambda gradient: gradient) -> None:
         self.config = config
@@ -38,6 +38,7 @@ class Trainer:
         self.optimizer: Optimizer = make_optimizer(config["optimizer"], len(self.model.parameters))
         self.steps_per_epoch = -(-len(self.train) // config["data"]["batch_size"])
         self.steps = self.steps_per_epoch * config["epochs"]
+        self.best: dict[str, Any] = {"epoch": 0, "val/accuracy": -1.0}
         self._average = average
 
     def batch(self, step: int) -> Part:
@@ -63,15 +64,24 @@ class Trainer:
         matrix = confusion_matrix(part.y, logits.argmax(axis=1), CLASSES)
         return {"loss": cross_entropy(logits, part.y)[0], **classification_scores(matrix)}
 
+    def is_best(self, scores: dict[str, float], epoch: int) -> bool:
+        """Whether an epoch's validation scores are better than all before; remembers them."""
+        if scores["accuracy"] <= self.best["val/accuracy"]:
+            return False
+        self.best = {"epoch": epoch, "val/accuracy": scores["accuracy"]}
+        return True
+
     def save(self, path: Path, step: int) -> None:
         """Write a checkpoint from which `load` goes on after this step."""
+        best = [self.best["epoch"], self.best["val/accuracy"]]
         with path.open("wb") as file:
-            np.savez(file, step=step, parameters=self.model.parameters, **self.optimizer.state)
+            np.savez(file, step=step, best=best, parameters=self.model.parameters, **self.optimizer.state)
 
     def load(self, path: Path) -> int:
         """Read a checkpoint; returns its step."""
         with np.load(path) as saved:
             self.model.parameters[:] = saved["parameters"]
+            self.best = {"epoch": int(saved["best"][0]), "val/accuracy": float(saved["best"][1])}
             for name, values in self.optimizer.state.items():
                 values[:] = saved[name]
             return int(saved["step"])
@@ -90,8 +100,6 @@ def train_and_log(
     The two have different x axes; `epoch`, logged beside the training loss, is what they have in common.
     `after_epoch` is called with the number of the epoch and of its last step.
     """
-    best = -1.0
-    best_epoch = 0
     with np.errstate(all="ignore"):  # a diverging run is a result, too
         for step in range(first_step, trainer.steps):
             loss, rate = trainer.update(trainer.batch(step), step)
@@ -100,17 +108,16 @@ def train_and_log(
             if place == trainer.steps_per_epoch - 1:
                 scores = trainer.evaluate(trainer.data.validation)
                 run.log({f"val/{name}": value for name, value in scores.items()}, step=epoch)
-                if scores["accuracy"] > best:
-                    best, best_epoch = scores["accuracy"], epoch
+                if trainer.is_best(scores, epoch):
                     trainer.save(folder / "best.npz", step)
                 after_epoch(epoch, step)
         finite = bool(np.isfinite(trainer.model.parameters).all())
         trainer.load(folder / "best.npz")
-        log_results(run, trainer, folder, {"epoch": best_epoch, "val/accuracy": best})
-    run.set_tags({"outcome": "trained" if finite else "diverged", "best_epoch": str(best_epoch)})
+        log_results(run, trainer, folder)
+    run.set_tags({"outcome": "trained" if finite else "diverged", "best_epoch": str(trainer.best["epoch"])})
 
 
-def log_results(run: Any, trainer: Trainer, folder: Path, best: dict[str, Any]) -> None:
+def log_results(run: Any, trainer: Trainer, folder: Path) -> None:
     """Test scores, predictions, confusion matrix and checkpoint of the best model."""
     scores = trainer.evaluate(trainer.data.test)
     last_epoch = trainer.config["epochs"] - 1
@@ -129,9 +136,9 @@ def log_results(run: Any, trainer: Trainer, folder: Path, best: dict[str, Any]) 
         folder / "best.npz",
         name="digits-mlp",
         type="model",
-        step=best["epoch"],
+        step=trainer.best["epoch"],
         metadata={
-            **best,
+            **trainer.best,
             **{f"test/{name}": value for name, value in scores.items()},
             "model": trainer.config["model"],
         },

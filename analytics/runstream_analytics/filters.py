@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from runstream_analytics.references import BadReference, Reference, parse_reference
+from runstream_analytics.references import BACKQUOTED, BadReference, Reference, parse_reference, unescaped
 
 OPERATORS: Final = ("=", "!=", "<", "<=", ">", ">=", "~", "!~")
 
@@ -27,12 +27,12 @@ MAX_NESTING: Final = 50
 """Levels of parentheses and nots: more than anybody writes, less than the interpreter's stack."""
 
 _TOKEN: Final = re.compile(
-    r"""\s*(?:
+    rf"""\s*(?P<whole>
         (?P<operator>!=|<=|>=|!~|=|<|>|~)
       | (?P<bracket>[()])
       | '(?P<single>(?:[^'\\]|\\.)*)'
       | "(?P<double>(?:[^"\\]|\\.)*)"
-      | `(?P<back>(?:[^`\\]|\\.)*)`
+      | `(?P<back>{BACKQUOTED})`
       | (?P<word>[^\s()=!<>~'"`]+)
     )""",
     re.VERBOSE | re.DOTALL,
@@ -40,7 +40,12 @@ _TOKEN: Final = re.compile(
 
 
 class BadFilter(ValueError):
-    """The text is no filter; the message points at the place."""
+    """The text is no filter; the message says what is wrong at the position, counted from 0."""
+
+    def __init__(self, message: str, text: str, position: int) -> None:
+        super().__init__(message)
+        self.text = text
+        self.position = position
 
 
 @dataclass(frozen=True)
@@ -96,12 +101,12 @@ def _tokens(text: str) -> list[_Token]:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            raise BadFilter(f"cannot read {text[position:].strip()[:20]!r} in {text!r}; is a quote missing?")
-        kind = str(match.lastgroup)
-        content = match[kind]
-        if kind in ("single", "double", "back"):
-            content = re.sub(r"\\(.)", r"\1", content, flags=re.DOTALL)
-        tokens.append(_Token(kind, content, match.start(kind)))
+            start = position + len(text[position:]) - len(text[position:].lstrip())
+            what = "this quote has no end" if text[start] in "'\"`" else f"{text[start]!r} is no operator"
+            raise BadFilter(what, text, start)
+        kind = next(name for name, content in match.groupdict().items() if content is not None and name != "whole")
+        content = unescaped(match[kind]) if kind in ("single", "double", "back") else match[kind]
+        tokens.append(_Token(kind, content, match.start("whole")))
         position = match.end()
     return tokens
 
@@ -116,7 +121,7 @@ class _Parser:
 
     def parse(self) -> Filter:
         if not self._tokens:
-            raise BadFilter("the filter is empty; write for example lr > 0.01")
+            raise BadFilter("the filter is empty; write for example lr > 0.01", self._text, 0)
         found = self._either(0)
         if self._next < len(self._tokens):
             raise self._unexpected("and, or, or the end")
@@ -136,7 +141,7 @@ class _Parser:
 
     def _condition(self, depth: int) -> Filter:
         if depth > MAX_NESTING:
-            raise BadFilter(f"more than {MAX_NESTING} levels of parentheses and nots")
+            raise self._bad(f"more than {MAX_NESTING} levels of parentheses and nots")
         if self._keyword("not"):
             return Not(self._condition(depth + 1))
         if self._bracket("("):
@@ -153,7 +158,7 @@ class _Parser:
         try:
             reference = parse_reference(name.text)
         except BadReference as error:
-            raise BadFilter(str(error)) from error
+            raise BadFilter(str(error), self._text, name.position) from error
         return Compare(reference, operator.text, value.text, quoted=value.kind != "word")
 
     def _peek(self) -> _Token | None:
@@ -179,7 +184,9 @@ class _Parser:
         return token
 
     def _unexpected(self, wanted: str) -> BadFilter:
+        return self._bad(f"expected {wanted}" + (", but the filter ends" if self._peek() is None else ""))
+
+    def _bad(self, message: str) -> BadFilter:
+        """What is wrong at the next token, or at the end."""
         token = self._peek()
-        if token is None:
-            return BadFilter(f"{self._text!r} ends where {wanted} should come")
-        return BadFilter(f"{self._text!r} has {token.text!r} at character {token.position + 1} instead of {wanted}")
+        return BadFilter(message, self._text, len(self._text.rstrip()) if token is None else token.position)

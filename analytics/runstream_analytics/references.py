@@ -47,6 +47,10 @@ AGGREGATES: Final = ("last", "min", "max", "last_step", "min_step", "max_step", 
 """What `metric:aggregate` can end with: columns of the view metric_summary."""
 
 
+BACKQUOTED: Final = r"(?:[^`\\]|\\.)*"
+"""Regular expression of what stands between backquotes."""
+
+
 class BadReference(ValueError):
     """The text names nothing; the message says what would."""
 
@@ -105,8 +109,13 @@ def parse_reference(text: str) -> Reference:
 
 def parse_references(text: str) -> list[Reference]:
     """Read a comma-separated list; a name with a comma stands between backquotes. Raises BadReference."""
-    parts = re.findall(r"\s*`([^`]*)`\s*|([^,]+)", text)
-    return [parse_reference(quoted or plain) for quoted, plain in parts if (quoted or plain).strip()]
+    parts = re.findall(rf"\s*`({BACKQUOTED})`\s*|([^,]+)", text, re.DOTALL)
+    return [parse_reference(unescaped(quoted) or plain) for quoted, plain in parts if (quoted or plain).strip()]
+
+
+def unescaped(quoted: str) -> str:
+    """What stood between quotes of any kind; a backslash means the character after it."""
+    return re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
 
 
 def label(reference: Reference) -> str:

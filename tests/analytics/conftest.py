@@ -31,3 +31,18 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("logged")
     logged_runs.write(directory / ".runstream" / "log")
     return directory
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """A working directory with the runs of `logged_runs`, for one test alone."""
+    logged_runs.write(tmp_path / ".runstream" / "log")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with more runs than a terminal has lines."""
+    directory = tmp_path_factory.mktemp("many")
+    logged_runs.write_many(directory / ".runstream" / "log")
+    return directory

@@ -22,6 +22,8 @@ NAMES = {
 }
 RATES = {OTTER: 0.1, FOX: 0.01, TWIN: 1.0, OTHER_TWIN: 2.0}
 STEPS = 200
+MANY = 5000
+"""More runs than a terminal has lines."""
 
 
 def loss(run_id: UUID, step: int) -> float:
@@ -49,6 +51,15 @@ def write(log: Path) -> None:
             put(log, "param", _params(run_id, attempt))
             put(log, "tag", [events.tag(run_id, "team", "vision" if run_id == OTTER else "speech", attempt=attempt)])
     put(log, "artifact", [events.artifact(OTTER, "model.pt", type="model", aliases=["best"], step=77)])
+
+
+def write_many(log: Path) -> None:
+    first = int(UUID("01935000-0000-7000-8000-000000000000"))
+    runs = [
+        events.run(UUID(int=first + number), attempt=events.ATTEMPT + number * 1_000_000, name=f"trial-{number}")
+        for number in range(MANY)
+    ]
+    put(log, "run", runs)
 
 
 def put(log: Path, event: str, records: list[events.Event]) -> None:

@@ -1,43 +1,39 @@
-"""The command as shells start it: several at once, in pipes, on terminals, and its help."""
+"""The command as shells start it: several at once, in pipes, interrupted."""
 
 import json
-import os
-import pty
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import logged_runs
 import pytest
-from cli_tasks import Result
 from logged_runs import NAMES
+from shells import MAIN, finish, shell, start
 
-COMMAND = [sys.executable, "-c", "from runstream_analytics.cli.app import main; main()"]
+from runstream_schemas.exit_codes import ExitCode
+
+IMPATIENT = [
+    sys.executable,
+    "-c",
+    f"import functools; from runstream_ingest import store; "
+    f"store.open_store = functools.partial(store.open_store, wait_s=0.05); {MAIN}",
+]
+HOLDER = "import sys; from pathlib import Path; from runstream_ingest import lock\n"
+HOLDER += "with lock.hold(Path('.runstream/store').absolute()): print(flush=True); sys.stdin.read()"
 WORKER = [sys.executable, "-c", "from runstream_ingest.cli import main; main()", "run"]
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("RUNSTREAM_", "COLUMNS"))}
-
-Invoke = Callable[..., Result]
-
-
-def start(directory: Path, *arguments: str, command: list[str] = COMMAND) -> subprocess.Popen[str]:
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [*command, *arguments], cwd=directory, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True, encoding="utf-8"
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> Result:
-    out, err = process.communicate(timeout=60)
-    return Result(process.returncode, out, err)
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Path]:
-    logged_runs.write(tmp_path / ".runstream" / "log")
-    yield tmp_path
+def held(fresh: Path) -> Iterator[tuple[Path, int]]:
+    """A directory whose store another process holds, and that process's id."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER], cwd=fresh, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    yield fresh, holder.pid
+    holder.communicate(timeout=60)
 
 
 def test_two_at_once_again_and_again_get_in_while_a_worker_follows(fresh: Path) -> None:
@@ -54,81 +50,52 @@ def test_two_at_once_again_and_again_get_in_while_a_worker_follows(fresh: Path) 
         assert finish(worker).code == 0
 
 
-def test_a_pipe_that_closes_early_is_no_error(fresh: Path) -> None:
-    line = f"{sys.executable} -c 'from runstream_analytics.cli.app import main; main()'"
-    query = "SELECT number FROM numbers(300000)"
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f'{line} sql "{query}" | head -n 2'],
-        cwd=fresh,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, '"number"\n0\n', "")
+def test_a_store_that_another_process_keeps_is_told_with_its_id_and_a_status_of_its_own(
+    held: tuple[Path, int],
+) -> None:
+    directory, pid = held
+    for arguments in (["ls"], ["ls", "--json"], ["sql", "SELECT 1"], ["verify"]):
+        code, out, err = finish(start(directory, *arguments, command=IMPATIENT))
+        assert (code, out) == (ExitCode.STORE_BUSY, "")
+        assert f"process {pid} holds the store" in err
+        assert "Traceback" not in err
 
 
-@pytest.mark.parametrize(("columns", "no_color"), [(40, False), (120, True)])
-def test_a_terminal_of_any_width_shows_every_id_in_full(fresh: Path, columns: int, no_color: bool) -> None:
-    text = on_terminal(fresh, columns, {"NO_COLOR": "1"} if no_color else {})
-    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
-    assert all(str(run_id)[-8:] in plain for run_id in NAMES)
-    assert all(len(line) <= columns for line in plain.replace("\r", "").split("\n") if "opening" not in line)
-    assert ("\x1b[32m" in text) != no_color
+def test_ctrl_c_ends_a_command_that_waits_with_status_130_and_no_word_more(held: tuple[Path, int]) -> None:
+    directory, pid = held
+    waiting = start(directory, "ls")
+    assert waiting.stderr is not None
+    assert waiting.stderr.readline() == f"waiting for process {pid}, which holds the store\n"
+    waiting.send_signal(signal.SIGINT)
+    assert finish(waiting) == (130, "", "")
 
 
-def on_terminal(directory: Path, columns: int, more: dict[str, str]) -> str:
-    """What `runstream ls` writes to a terminal."""
-    leader, follower = pty.openpty()
-    environment = ENVIRONMENT | {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"} | more
-    process = subprocess.Popen([*COMMAND, "ls"], cwd=directory, env=environment, stdout=follower, stderr=follower)
-    os.close(follower)
-    written = b""
-    while True:
-        try:
-            chunk = os.read(leader, 65536)
-        except OSError:  # how Linux says that nobody writes any more
-            break
-        if not chunk:
-            break
-        written += chunk
-    os.close(leader)
-    assert process.wait(timeout=60) == 0
-    return written.decode()
+def test_ctrl_c_while_the_command_is_loaded_is_as_quiet(tmp_path: Path) -> None:
+    interrupted = "import builtins, signal; real = builtins.__import__\n"
+    interrupted += "def slow(name, *rest):\n"
+    interrupted += "    signal.raise_signal(signal.SIGINT) if name == 'typer' else None\n"
+    interrupted += f"    return real(name, *rest)\nbuiltins.__import__ = slow\n{MAIN}"
+    assert finish(start(tmp_path, command=[sys.executable, "-c", interrupted])) == (130, "", "")
 
 
-def test_help_does_not_wait_for_the_engine() -> None:
-    heavy = "{'chdb', 'clickhouse_connect', 'rich.table', 'numpy', 'plotext'}"
-    code = f"import sys, runstream_analytics.cli.app; print(sorted({heavy} & {{*sys.modules}}))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+@pytest.mark.parametrize("arguments", ["ls", "ls --json", 'sql "SELECT * FROM runs ORDER BY started DESC"'])
+def test_a_pipe_that_closes_early_is_no_error(many: Path, arguments: str) -> None:
+    code, out, err = shell(many, arguments, "{} | head -n 1")
+    assert (code, len(out.splitlines()), err) == (0, 1, "")
 
 
-COMMANDS = ("ls", "show", "plot", "sql", "verify", "sync", "delete", "doctor", "demo")
+@pytest.mark.parametrize("arguments", ["ls", "ls --json", 'sql "SELECT 1"', "doctor"])
+def test_a_full_disk_behind_the_answer_is_told(fresh: Path, arguments: str) -> None:
+    code, _, err = shell(fresh, arguments, "{} > /dev/full")
+    assert (code, err) == (ExitCode.INCOMPLETE, "runstream: the answer could not be written: No space left on device\n")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_examples(invoke: Invoke, tmp_path: Path, command: str) -> None:
-    code, out, err = invoke(tmp_path, command, "--help")
+def test_a_closed_stdout_or_stderr_is_no_error(fresh: Path) -> None:
+    assert shell(fresh, "ls", "{} >&-") == (0, "", "")
+    assert shell(fresh, "ls --json --limit 1", "{} 2>&-").code == 0
+
+
+def test_an_encoding_without_our_characters_gets_question_marks(fresh: Path) -> None:
+    code, out, err = shell(fresh, "ls", PYTHONIOENCODING="ascii")
     assert (code, err) == (0, "")
-    examples = out.split("Examples:\n")[1].split("\n\n")[0].splitlines()
-    assert examples
-    assert all(line.startswith(f"    runstream {command}") for line in examples)
-
-
-def test_help_is_as_it_was(invoke: Invoke, tmp_path: Path) -> None:
-    """The snapshot changes with the options: write it anew by running this file."""
-    snapshot = Path(__file__).with_name("help.txt")
-    assert snapshot.read_text() == whole_help(invoke, tmp_path)
-
-
-def whole_help(invoke: Invoke, directory: Path) -> str:
-    texts = [invoke(directory, "--help").out, *(invoke(directory, command, "--help").out for command in COMMANDS)]
-    return ("\n" + "-" * 80 + "\n").join(texts)
-
-
-if __name__ == "__main__":
-    import cli_tasks
-
-    text = whole_help(lambda directory, *arguments: cli_tasks.invoke(directory, arguments), Path.cwd())
-    Path(__file__).with_name("help.txt").write_text(text)
+    assert "it's ?; DROP TABLE" in out

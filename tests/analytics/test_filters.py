@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from runstream_analytics.cli.choosing import pointed
 from runstream_analytics.errors import UserError
 from runstream_analytics.filters import (
     MAX_NESTING,
@@ -40,10 +41,31 @@ def test_a_filter_reads_as_it_is_written(text: str, parsed: Filter) -> None:
     assert parse_filter(text) == parsed
 
 
-@pytest.mark.parametrize("text", ["", "lr", "lr >", "> 3", "(lr>1", "lr>1)", "lr>1 lr>2", "name='x", "lr = = 1", "not"])
-def test_what_is_no_filter_is_refused_with_the_place(text: str) -> None:
-    with pytest.raises(BadFilter):
+@pytest.mark.parametrize(
+    ("text", "position", "message"),
+    [
+        ("", 0, "empty"),
+        ("lr", 2, "expected one of = .* but the filter ends"),
+        ("lr > ", 4, "expected a value, but the filter ends"),
+        ("> 3", 0, "expected a name"),
+        ("(lr>1", 5, "expected a closing parenthesis"),
+        ("lr>1)", 4, "expected and, or, or the end"),
+        ("lr>1 adn lr>2", 5, "expected and, or, or the end"),
+        ("lr>1 and name='x", 14, "this quote has no end"),
+        ("lr = = 1", 5, "expected a value"),
+        ("lr ! 1", 3, "no operator"),
+        ("not", 3, "expected a name"),
+        ("lr>1 and a/b:best > 3", 9, "use last, min"),
+    ],
+)
+def test_what_is_no_filter_is_refused_with_the_place(text: str, position: int, message: str) -> None:
+    with pytest.raises(BadFilter, match=message) as refused:
         parse_filter(text)
+    assert refused.value.position == position
+
+
+def test_the_place_is_pointed_at_below_wide_and_unprintable_characters_too() -> None:
+    assert pointed("学\x1b > = 3", 5).splitlines() == [r"  学\x1b > = 3", "           ^"]
 
 
 def test_endless_nesting_is_refused_and_not_a_crash() -> None:

@@ -7,17 +7,20 @@ from rich.console import Console
 
 from runstream_analytics.queries.leaderboard import Leaderboard
 from runstream_analytics.references import Field, Metric, Param
-from runstream_analytics.render.leaderboard import leaderboard_view
+from runstream_analytics.render.leaderboard import leaderboard_view, narrowed
 
 RUN = UUID("01935000-0000-7000-8000-00000a111111")
 
 
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+COLUMNS = (Field("name"), Field("state"), Metric("val/accuracy", "max"), Param("optimizer.lr"), Param("name"))
+ROW = ("a-name-of-thirty-characters-xx", "finished", 0.9375, 0.01, None)
+BOARD = Leaderboard(COLUMNS, (RUN,), (ROW,), total=1, suffix_length=8)
+
+
 def drawn(width: int) -> str:
-    columns = (Field("name"), Field("state"), Metric("val/accuracy", "max"), Param("optimizer.lr"), Param("name"))
-    row = ("a-name-of-thirty-characters-xx", "finished", 0.9375, 0.01, None)
-    board = Leaderboard(columns, (RUN,), (row,), total=1, suffix_length=8)
     out = io.StringIO()
-    view = leaderboard_view(board, datetime(2026, 1, 31, tzinfo=UTC), width, full_ids=False)
+    view = leaderboard_view(BOARD, NOW, width, full_ids=False)
     Console(file=out, width=width, markup=False).print(view)
     return out.getvalue()
 
@@ -40,3 +43,11 @@ def test_a_narrow_one_shows_a_paragraph_per_run(width: int) -> None:
     text = drawn(width)
     assert text.splitlines()[0].strip() == "0a111111"
     assert "finished" in text
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(120, 0), (92, 1), (80, 2), (75, 2), (40, 0)])
+def test_columns_that_nobody_asked_for_make_room_as_far_as_that_helps(width: int, left_out: int) -> None:
+    expendable = (Param("name"), Field("state"))
+    kept = narrowed(BOARD, expendable, NOW, width, full_ids=False)
+    assert set(BOARD.columns) - set(kept.columns) == set(expendable[:left_out])
+    assert all(len(row) == len(kept.columns) for row in kept.rows)

@@ -1,7 +1,5 @@
 """Commands that read, through the real engine."""
 
-import csv
-import io
 import json
 import math
 import re
@@ -114,7 +112,7 @@ def test_a_limit_says_how_many_there_are(invoke: Invoke, logged: Path) -> None:
     [
         (["ls", "--sort", "trian/loss:min"], "train/loss"),
         (["ls", "--columns", "l"], "no run has the param 'l'; there are:.*lr"),
-        (["ls", "--where", "lr >"], "--where: 'lr >' ends where a value should come"),
+        (["ls", "--where", "lr >"], r"--where: expected a value, but the filter ends\n  lr >\n      \^"),
         (["ls", "--state", "happy"], "there is no state happy"),
         (["ls", "--nonsense"], "No such option"),
         (["ls", "--limit", "-1"], "'--limit'"),
@@ -182,6 +180,19 @@ def test_plot_draws_each_metric_and_marks_the_first_nan(invoke: Invoke, logged: 
     assert "twin" not in out
 
 
+def test_plot_says_when_no_run_has_the_metric_and_where_the_axis_has_no_place(invoke: Invoke, logged: Path) -> None:
+    code, out, err = invoke(logged, "plot", "train/loss", "val/accuracy", "--runs", str(TWIN))
+    assert (code, out) == (0, "")
+    assert err == "none of these has logged 'train/loss'\nnone of these has logged 'val/accuracy'\n"
+    code, out, err = invoke(logged, "plot", "train/loss", "--where", "lr > 100", "--json")
+    assert (code, json.loads(out)) == (0, [])
+    assert err == "none of the runs that match has logged 'train/loss'\n"
+    code, out, _ = invoke(logged, "plot", "val/accuracy", "--log", "--runs", str(OTTER))
+    assert code == 0
+    assert "0.1┤" in out
+    assert "values at or below 0 are not drawn" in out
+
+
 @pytest.mark.parametrize("axis", ["step", "time"])
 @pytest.mark.parametrize("metric", ["all/nan", "one"])
 def test_a_metric_of_one_point_or_of_nan_alone_is_drawn(invoke: Invoke, logged: Path, metric: str, axis: str) -> None:
@@ -208,43 +219,26 @@ def test_a_chart_over_time_has_the_same_extremes(invoke: Invoke, logged: Path) -
     assert json.loads(out)[0]["seconds"] == pytest.approx(0.001)
 
 
-def test_sql_answers_as_table_json_and_csv(invoke: Invoke, logged: Path) -> None:
-    query = "SELECT name, toFloat64('nan') AS bad, 12345678901234567 AS big FROM runs WHERE state = 'failed'"
-    name = NAMES[FOX]
-    assert json.loads(invoke(logged, "sql", query, "--json").out) == [
-        {"name": name, "bad": None, "big": 12345678901234567}
-    ]
-    assert list(csv.reader(io.StringIO(invoke(logged, "sql", query).out)))[1] == [name, "nan", "12345678901234567"]
-    table = invoke(logged, "sql", "-", "--format", "table", stdin=query + ";\n").out
-    assert name in table
-    assert "12345678901234567" in table
-    assert json.loads(invoke(logged, "sql", query + " AND 0", "--json").out) == []
-
-
-def test_sql_that_writes_is_refused(invoke: Invoke, logged: Path) -> None:
-    counted = "SELECT (SELECT count() FROM points), (SELECT count() FROM system.tables)"
-    before = invoke(logged, "sql", counted).out
-    for query in (
-        "DROP TABLE point",
-        "SELECT 1; DROP TABLE point",
-        "INSERT INTO dead_letter SELECT * FROM dead_letter",
-        "INSERT INTO log_position VALUES ('a', 1, now())",
-        "ALTER TABLE point DELETE WHERE 1",
-        "SET readonly = 0; DROP TABLE point",
-        "SELECT 1 SETTINGS readonly = 0",
-        "CREATE TABLE mine (a Int8) ENGINE = Memory",
-    ):
-        code, out, err = invoke(logged, "sql", query)
-        assert (code, out) == (ExitCode.USAGE, ""), query
-        assert "--write" in err, query
-    assert invoke(logged, "sql", counted).out == before
-
-
-def test_sql_writes_when_it_is_told_to(invoke: Invoke, logged: Path) -> None:
-    assert invoke(logged, "sql", "--write", "CREATE TABLE scratch (a Int64) ENGINE = MergeTree ORDER BY a").code == 0
-    assert invoke(logged, "sql", "--write", "INSERT INTO scratch VALUES (41), (1)").code == 0
-    assert invoke(logged, "sql", "SELECT sum(a) FROM scratch").out == '"sum(a)"\n42\n'
-    assert invoke(logged, "sql", "--write", "DROP TABLE scratch").code == 0
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ls"],
+        ["ls", "--where", "lr > 100"],
+        ["show", str(OTTER)],
+        ["plot", "train/loss"],
+        ["sql", "SELECT * FROM metric_summary"],
+        ["sql", "SELECT 1 WHERE 0"],
+        ["sql", "SHOW TABLES"],
+        ["verify"],
+        ["sync"],
+        ["delete", str(OTTER)],
+        ["doctor"],
+    ],
+)
+def test_json_is_a_list_of_objects(invoke: Invoke, logged: Path, arguments: list[str]) -> None:
+    answer = json.loads(invoke(logged, *arguments, "--json").out)
+    assert isinstance(answer, list)
+    assert all(isinstance(row, dict) for row in answer)
 
 
 def test_verify_is_content_only_with_complete_ledgers(invoke: Invoke, logged: Path) -> None:

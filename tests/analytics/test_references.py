@@ -44,6 +44,7 @@ def test_a_name_that_means_nothing_is_refused_with_what_would(text: str) -> None
 
 def test_a_list_is_separated_by_commas_outside_backquotes() -> None:
     assert parse_references("name, `a,b:max`,lr,") == [Field("name"), Metric("a,b", "max"), Param("lr")]
+    assert parse_references(r"`a\`b`,c") == [Param("a`b"), Param("c")]
 
 
 @given(

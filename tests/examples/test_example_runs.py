@@ -4,6 +4,7 @@ import collections
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,14 +47,19 @@ def events(directory):
             for column in frame["columns"]:
                 key = (batch["rank"], column["metric"])
                 points[key] += zip(frame["steps"], column["values"], strict=True)
-    return SimpleNamespace(points=points, **{event: found[event] for event in ("run", "param", "tag", "artifact")})
+    return SimpleNamespace(
+        points=points, **{event: found[event] for event in ("run", "param", "tag", "artifact", "status")}
+    )
 
 
 def run_job(tmp_path, name):
-    done = run_example(tmp_path, "digits_sweep.py", "--only", name, "--json-progress")
+    done = run_example(tmp_path, "digits_sweep.py", "--only", name, "--json-progress", "--sweep", "mine")
     assert done.returncode == 0, done.stderr
-    assert [json.loads(line)["job"] for line in done.stdout.splitlines()] == [name]
-    return events(tmp_path)
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(report["done"], report["total"], report["job"]) for report in reports] == [(0, 1, ""), (1, 1, name)]
+    log = events(tmp_path)
+    assert "mine" in {tag["value"] for tag in log.tag if tag["key"] == "sweep"}
+    return log
 
 
 def test_the_sweep_has_every_job_that_it_promises():
@@ -142,6 +148,25 @@ def test_a_single_example_runs_alone_and_says_nothing(tmp_path, program):
     log = events(tmp_path)
     assert len(log.points[0, "train/loss"]) >= 300
     assert [artifact["state"] for artifact in log.artifact] == ["stored"]
+
+
+def test_ctrl_c_ends_all_processes_of_a_sweep_without_a_traceback_and_their_runs_say_so(tmp_path):
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RUNSTREAM_")}
+    sweep = subprocess.Popen(
+        [sys.executable, EXAMPLES / "digits_sweep.py", "--workers", "2"],
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a process group as a terminal's job is one
+    )
+    assert sweep.stdout is not None
+    assert "/29 " in sweep.stdout.readline()
+    os.killpg(sweep.pid, signal.SIGINT)
+    _, err = sweep.communicate(timeout=60)  # until no process has these pipes any more
+    assert (sweep.returncode, err) == (130, "")
+    assert {status["error"] for status in events(tmp_path).status if status["state"] == "killed"} == {"SIGTERM"}
 
 
 @pytest.mark.parametrize("arguments", [["--only", "no such job"], ["--workers", "0"], ["--workers", "x"]])

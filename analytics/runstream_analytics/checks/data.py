@@ -12,6 +12,7 @@ from runstream.journal.ring import InUse, NotAJournal, Ring
 from runstream_analytics.checks.check import Check, fail, ok, warn
 from runstream_analytics.errors import NothingHere, UserError
 from runstream_analytics.reader import Listener, Reader, open_reader
+from runstream_analytics.render import text
 from runstream_schemas.exit_codes import ExitCode
 from runstream_schemas.settings import Settings, without_password
 from runstream_schemas.tables import migrations
@@ -75,7 +76,9 @@ def check_store(settings: Settings, listener: Listener, now_us: int) -> Iterator
                 0
             ]
             newest = max(migration.number for migration in migrations())
-            yield ok("store", f"{where}: version {version} of {newest}, {runs} runs, opened in {took:.2f} s")
+            yield ok(
+                "store", f"{where}: version {version} of {newest}, {text.counted(runs, 'run')}, opened in {took:.2f} s"
+            )
             yield check_newest(reader, now_us)
             yield check_attempts(reader)
     except NothingHere:

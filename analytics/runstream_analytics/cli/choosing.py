@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from runstream_analytics.errors import UserError
 from runstream_analytics.filters import All, AnyOf, BadFilter, Compare, Filter, Not, parse_filter
 from runstream_analytics.references import BadReference, Field, Reference, Tag, parse_reference, parse_references
+from runstream_analytics.render import text
 
 STATES = ("running", "finished", "failed", "killed", "lost", "unknown")
 
@@ -32,10 +35,16 @@ def filter_from(
             # A run without the tag matches no condition on it: having any value at all is this one.
             parts.append(Not(Compare(Tag(key), "=", "\0", quoted=True)))
     try:
-        parts.extend(parse_filter(text) for text in where or ())
+        parts.extend(parse_filter(given) for given in where or ())
     except BadFilter as error:
-        raise UserError(f"--where: {error}") from error
+        raise UserError(f"--where: {error}\n{pointed(error.text, error.position)}") from error
     return All(tuple(parts))
+
+
+def pointed(content: str, position: int) -> str:
+    """The text with a caret under a position, counted from 0; wide characters take two cells."""
+    before = text.printable(content[:position])
+    return f"  {before}{text.printable(content[position:])}\n  {' ' * cell_len(before)}^"
 
 
 def references_of(condition: Filter) -> list[Reference]:
@@ -60,6 +69,6 @@ def reference_from(option: str, given: str) -> Reference:
 def references_from(option: str, given: Sequence[str]) -> list[Reference]:
     """Names from an option that may be repeated and may hold several between commas. Raises UserError."""
     try:
-        return [reference for text in given for reference in parse_references(text)]
+        return [reference for names in given for reference in parse_references(names)]
     except BadReference as error:
         raise UserError(f"{option}: {error}") from error

@@ -27,7 +27,7 @@ Examples:
 
 
 def delete(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Full id, its last 6 or more characters, or name.")],
+    runs: options.NamedRuns,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do it. Without, only what would be deleted is shown.")
     ] = False,
@@ -57,13 +57,14 @@ def delete(
         terminal.show_json([run.as_object() | {"deleted": yes} for run in chosen])
         return
 
+    from runstream_analytics.render import text
     from runstream_analytics.render.deletable import deletable_table
 
     terminal.show(deletable_table(chosen))
     for run in chosen:
         if run.state == "running" and not yes:
             terminal.tell(f"{run.run_id} is running: what its attempts log from now on would not be seen either")
-    terminal.tell(f"deleted {len(chosen)} runs" if yes else "nothing was deleted; add --yes to do it")
+    terminal.tell(f"deleted {text.counted(len(chosen), 'run')}" if yes else "nothing was deleted; add --yes to do it")
 
 
 def _delete(settings: Settings, chosen: list[Deletable]) -> None:

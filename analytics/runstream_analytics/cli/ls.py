@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from runstream_analytics.cli import options, terminal
 from runstream_analytics.cli.choosing import filter_from, reference_from, references_from, references_of
 from runstream_analytics.errors import NothingHere
-from runstream_analytics.references import Field, Reference, Tag
+from runstream_analytics.references import Field, Reference, Tag, label
+
+if TYPE_CHECKING:
+    from runstream_analytics.queries.leaderboard import Leaderboard
 
 TERMINAL_ROWS: Final = 50
 """As many runs as a person reads; a script gets all."""
 
 DEFAULT_COLUMNS: Final = tuple(Field(name) for name in ("name", "experiment", "state", "started", "duration", "step"))
+
+EXPENDABLE: Final = tuple(Field(name) for name in ("step", "duration", "experiment", "started"))
+"""Which of these make room on a narrow terminal, in this order."""
 
 HELP: Final = """\
 List runs: filtered, sorted by anything, with the columns you choose.
@@ -84,14 +91,29 @@ def ls(
     if as_json:
         terminal.show_json(as_objects(board))
     elif board.rows:
-        from runstream_analytics.render.leaderboard import leaderboard_view
-
-        out = terminal.console()
-        out.print(leaderboard_view(board, datetime.now(UTC), out.width, full_ids=not terminal.stdout_is_terminal()))
+        _show(board, _expendable(columns, order, references_of(condition)))
     else:
         terminal.tell("no run matches")
     if len(board.rows) < board.total:
         terminal.tell(f"{len(board.rows)} of {board.total} runs; --limit 0 shows all")
+
+
+def _show(board: Leaderboard, expendable: Sequence[Reference]) -> None:
+    from runstream_analytics.render.leaderboard import leaderboard_view, narrowed
+
+    out, now, full_ids = terminal.console(), datetime.now(UTC), not terminal.stdout_is_terminal()
+    shown = narrowed(board, expendable, now, out.width, full_ids=full_ids)
+    out.print(leaderboard_view(shown, now, out.width, full_ids=full_ids))
+    left_out = [label(column) for column in board.columns if column not in shown.columns]
+    if left_out:
+        terminal.tell(f"no room for {', '.join(left_out)}; --columns chooses what is shown")
+
+
+def _expendable(
+    chosen: list[str] | None, order: Reference | None, looked_at: Sequence[Reference]
+) -> Sequence[Reference]:
+    """The columns that nobody asked for."""
+    return [] if chosen else [column for column in EXPENDABLE if column != order and column not in looked_at]
 
 
 def _columns(chosen: list[Reference] | None, order: Reference | None, looked_at: list[Reference]) -> list[Reference]:

@@ -14,6 +14,10 @@ DirOption = Annotated[Path | None, typer.Option("--dir", metavar="PATH", help=DE
 UrlOption = Annotated[str | None, typer.Option("--url", metavar="URL", help=DESCRIPTIONS["url"])]
 ArtifactsOption = Annotated[str | None, typer.Option("--artifacts", metavar="URL", help=DESCRIPTIONS["artifacts"])]
 StoreOption = Annotated[str | None, typer.Option("--store", metavar="URL", help=DESCRIPTIONS["store"])]
+NamedRuns = Annotated[
+    list[str], typer.Argument(metavar="RUN…", help="Full id, its last 6 or more characters, or name.")
+]
+ReverseOption = Annotated[bool, typer.Option("--reverse", "-r", help="The worst first instead of the best.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a list of JSON objects for a script.")]
 ExperimentOption = Annotated[
     str | None, typer.Option("--experiment", "-e", metavar="NAME", help="Only runs of this experiment.")

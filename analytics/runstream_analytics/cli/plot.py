@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from runstream_analytics.queries.series import Line
     from runstream_analytics.reader import Reader
     from runstream_analytics.references import Reference
+    from runstream_analytics.render.axes import Scale
+    from runstream_analytics.render.canvas import ChartSize
 
-DEFAULT_TOP: Final = 8
-"""Lines that can be told apart without looking twice."""
+DEFAULT_TOP: Final = 7
+"""As many colours as can be told apart."""
 
 MAX_TOP: Final = 26
 """Lines have letters where there is no colour."""
@@ -34,6 +36,9 @@ POINTS_PER_COLUMN: Final = 2
 
 PIPE_SIZE: Final = (100, 24)
 """Where there is no terminal to fill."""
+
+MAX_WIDTH: Final = 160
+"""A longer line is hard to follow from its beginning to the legend."""
 
 
 class Axis(StrEnum):
@@ -48,7 +53,7 @@ Draw metrics of several runs as charts in the terminal; a cross marks the first 
 
 \b
 Examples:
-  runstream plot train/loss
+  runstream plot train/loss --log
   runstream plot val/accuracy --top 5 --by val/accuracy:max
   runstream plot train/loss val/loss --runs brave-otter,5c06235d --x time
   runstream plot train/loss --where 'lr > 0.01' --json
@@ -68,8 +73,9 @@ def plot(
         str | None,
         typer.Option("--by", metavar="NAME", help="The best runs by this, as in ls --sort. Default: the newest."),
     ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", "-r", help="The worst runs instead.")] = False,
-    x: Annotated[Axis, typer.Option("--x", help="Horizontal axis; time is seconds since each run began.")] = Axis.step,
+    reverse: options.ReverseOption = False,
+    x: Annotated[Axis, typer.Option("--x", help="Horizontal axis; time counts from when each run began.")] = Axis.step,
+    log: Annotated[bool, typer.Option("--log", help="A logarithmic axis of values.")] = False,
     experiment: options.ExperimentOption = None,
     state: options.StateOption = None,
     tag: options.TagOption = None,
@@ -84,22 +90,27 @@ def plot(
     settings = options.settings_from(directory, url, store)
     condition = filter_from(experiment, state, tag, where)
     order = None if by is None else reference_from("--by", by)
-    columns, lines = shutil.get_terminal_size(PIPE_SIZE)
-    width, height = (min(columns, 160), height or min(max(lines - 8, 8), 24))
+    columns, lines = shutil.get_terminal_size(PIPE_SIZE) if terminal.stdout_is_terminal() else PIPE_SIZE
+    width, height = (min(columns, MAX_WIDTH), height or min(max(lines - 8, 8), 24))
     chosen = [name.strip() for given in runs or () for name in given.split(",") if name.strip()]
 
     from runstream_analytics.reader import open_reader
+    from runstream_analytics.render.axes import LINEAR, LOGARITHMIC
+    from runstream_analytics.render.canvas import ChartSize
 
     with terminal.patience("opening the store") as listener, open_reader(settings, listener) as reader:
         named = _named(reader, chosen)
-        drawn = [
-            _lines(reader, metric, named or _best(reader, metric, condition, order, reverse, top), x, width)
-            for metric in dict.fromkeys(metrics)
-        ]
+        drawn = {
+            metric: _lines(reader, metric, named or _best(reader, metric, condition, order, reverse, top), x, width)
+            for metric in metrics
+        }
     if as_json:
-        terminal.show_json([row for found in drawn for line in found for row in _objects(line, x)])
-        return
-    _draw(list(zip(dict.fromkeys(metrics), drawn, strict=True)), x, width, height)
+        terminal.show_json([row for found in drawn.values() for line in found for row in _objects(line, x)])
+    else:
+        _draw(drawn, x, LOGARITHMIC if log else LINEAR, ChartSize(width, height))
+    for metric, found in drawn.items():
+        if not found:
+            terminal.tell(f"none of {'these' if named else 'the runs that match'} has logged {metric!r}")
 
 
 def _named(reader: Reader, names: Sequence[str]) -> list[UUID]:
@@ -130,18 +141,14 @@ def _lines(reader: Reader, metric: str, run_ids: Sequence[UUID], x: Axis, width:
     return lines
 
 
-def _draw(charts: Sequence[tuple[str, list[Line]]], x: Axis, width: int, height: int) -> None:
-    from runstream_analytics.render.chart import ChartSize, chart
+def _draw(charts: dict[str, list[Line]], x: Axis, scale: Scale, size: ChartSize) -> None:
+    from runstream_analytics.render.axes import SECONDS, STEPS
+    from runstream_analytics.render.chart import chart
 
     out = terminal.console()
-    x_label = "step" if x is Axis.step else "seconds"
-    for metric, lines in charts:
-        if not lines:
-            terminal.tell(f"none of these runs has logged {metric!r}")
-            continue
-        for part in chart(
-            lines, x_label, ChartSize(width, height), color=out.color_system is not None and not out.no_color
-        ):
+    across = STEPS if x is Axis.step else SECONDS
+    for lines in filter(None, charts.values()):
+        for part in chart(lines, across, size, color=terminal.tells_colors_apart(out), scale=scale):
             out.print(part)
 
 

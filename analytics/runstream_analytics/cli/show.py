@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
-
-import typer
+from typing import Final
 
 from runstream_analytics.cli import options, terminal
 
@@ -21,7 +19,7 @@ Examples:
 
 
 def show(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Full id, its last 6 or more characters, or name.")],
+    runs: options.NamedRuns,
     as_json: options.JsonOption = False,
     directory: options.DirOption = None,
     url: options.UrlOption = None,

@@ -49,9 +49,9 @@ def verify(
     if as_json:
         terminal.show_json(rows)
     elif rows:
-        from runstream_analytics.render.ledger import ledger_table
+        from runstream_analytics.render.ledger import ledger_summary, ledger_table
 
-        terminal.show(ledger_table(rows))
+        terminal.show(ledger_table(rows), "", ledger_summary(rows))
     for run_id in sorted(map(str, without)):
         terminal.tell(f"{run_id} has no ledger: nothing but params or tags is known of it")
     if not rows:

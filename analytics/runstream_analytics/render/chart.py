@@ -1,10 +1,10 @@
-"""Lines in a terminal, drawn by plotext."""
+"""A chart of one metric in a terminal: its name, the lines, and the legend."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -12,131 +12,57 @@ from rich.text import Text
 
 from runstream_analytics.queries.series import Line
 from runstream_analytics.render import text
-
-COLORS: Final = (
-    (86, 180, 233),
-    (230, 159, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-)
-"""Okabe and Ito's palette, told apart by people with any colour vision; it begins again after seven lines."""
-
-LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-"""What draws the lines where there is no colour; MAX_LINES follows from it."""
+from runstream_analytics.render.axes import LINEAR, Across, Scale
+from runstream_analytics.render.canvas import COLORS, LETTERS, NONFINITE_MARK, ChartSize, Drawing, canvas, swatch
+from runstream_analytics.render.strokes import has_no_place, mark, outline
 
 MAX_LINES: Final = len(LETTERS)
 
-NONFINITE_MARK: Final = "×"
-
-MIN_WIDTH, MIN_HEIGHT = 30, 8
-"""Terminal cells below which a chart shows nothing but its axes."""
-
 _NAME_WIDTH: Final = 48
 
-_HIGHEST: Final = 4e307
-"""Values beyond are drawn here: the distance between two doubles must itself be one. The legend has the true value."""
 
-
-@dataclass(frozen=True)
-class ChartSize:
-    """Terminal cells."""
-
-    width: int
-    height: int
-
-
-def chart(lines: Sequence[Line], x_label: str, size: ChartSize, *, color: bool) -> Iterator[RenderableType]:
+def chart(
+    lines: Sequence[Line], across: Across, size: ChartSize, *, color: bool, scale: Scale = LINEAR
+) -> Iterator[RenderableType]:
     """A chart of one metric and its legend; at most MAX_LINES lines.
 
     Each bucket is drawn from its minimum to its maximum and on to its last value, so that no extremum is lost. Where
     the first NaN or infinity of a line is, stands a cross.
     """
     shown = lines[:MAX_LINES]
+    color = color and len(shown) <= len(COLORS)
+    strokes = [outline(line, scale) for line in shown]
+    floor = min((y for line in strokes for stroke in line for _, y in stroke), default=0.0)
+    crosses = [mark(line, floor, scale) for line in shown]
     yield Text(text.printable(shown[0].metric), "bold")
-    yield _canvas(shown, x_label, size, color)
-    yield _legend(shown, x_label, color)
+    yield canvas([Drawing(*both) for both in zip(strokes, crosses, strict=True)], across, scale, size, color=color)
+    yield _legend(shown, across, color)
+    if any(has_no_place(line, scale) for line in shown):
+        yield Text("values at or below 0 are not drawn: a logarithmic axis has no place for them", "dim")
 
 
-def outline(line: Line) -> list[list[tuple[float, float]]]:
-    """The strokes of a line: a bucket without finite values breaks it."""
-    strokes: list[list[tuple[float, float]]] = [[]]
-    for x, last, low, high in zip(line.x, line.last, line.low, line.high, strict=True):
-        if last is None or low is None or high is None:
-            if strokes[-1]:
-                strokes.append([])
-            continue
-        # Towards the last value, so that the stroke leaves the bucket where the series does.
-        there = (low, high) if last - low > high - last else (high, low)
-        points = [(x, _drawable(y)) for y in (*there, last)]
-        strokes[-1].extend(point for n, point in enumerate(points) if n == 0 or point != points[n - 1])
-    return [stroke for stroke in strokes if stroke]
-
-
-def mark(line: Line, floor: float) -> tuple[float, float] | None:
-    """Where the cross of a line stands: at its first non-finite value, as high as the line was just before."""
-    if line.nonfinite_at is None:
-        return None
-    before = [y for x, y in zip(line.x, line.last, strict=True) if y is not None and x <= line.nonfinite_at]
-    return line.nonfinite_at, _drawable(before[-1] if before else floor)
-
-
-def _drawable(y: float) -> float:
-    return min(max(y, -_HIGHEST), _HIGHEST)
-
-
-def _canvas(lines: Sequence[Line], x_label: str, size: ChartSize, color: bool) -> Text:
-    import plotext
-
-    figure = plotext.figure
-    # Our size counts, also where there is no terminal.
-    plotext.terminal.limit(False, False)
-    figure.clear()
-    figure.plot_size(max(size.width, MIN_WIDTH), max(size.height, MIN_HEIGHT))
-    figure.theme("colorless")
-    figure.canvas("default")
-    figure.label(x_label)
-    floor = min((y for line in lines for y in line.low if y is not None), default=0.0)
-    for number, line in enumerate(lines):
-        for stroke in outline(line):
-            marker = _marker(plotext, number, color)
-            signal = figure.signal([x for x, _ in stroke], [y for _, y in stroke], marker=marker)
-            figure.draw(signal.lines())
-    for number, line in enumerate(lines):
-        at = mark(line, floor)
-        if at is not None:
-            figure.draw(figure.signal([at[0]], [at[1]], marker=_cross(plotext, number, color)))
-    drawn = str(figure.build())
-    return Text.from_ansi(drawn) if color else Text(plotext.uncolorize(drawn))
-
-
-def _marker(plotext: Any, number: int, color: bool) -> Any:
-    return plotext.marker("braille", COLORS[number % len(COLORS)]) if color else LETTERS[number]
-
-
-def _cross(plotext: Any, number: int, color: bool) -> Any:
-    return plotext.marker(NONFINITE_MARK, COLORS[number % len(COLORS)]) if color else NONFINITE_MARK
-
-
-def _legend(lines: Sequence[Line], x_label: str, color: bool) -> Table:
-    names = [line.name for line in lines]
+def _legend(lines: Sequence[Line], across: Across, color: bool) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", style="red")
+    table.add_row("", "run", "last", "", style="dim")
+    counts = Counter(line.name for line in lines)
     for number, line in enumerate(lines):
-        name = (
-            line.name if line.name and names.count(line.name) == 1 else f"{line.name} {text.id_suffix(line.run_id, 8)}"
-        )
-        red, green, blue = COLORS[number % len(COLORS)]
-        swatch = Text("━━", f"rgb({red},{green},{blue})") if color else Text(LETTERS[number])
         last = next((value for value in reversed(line.last) if value is not None), None)
-        cross = ""
-        if line.nonfinite_at is not None:
-            where = text.number(int(line.nonfinite_at)) if x_label == "step" else text.duration(line.nonfinite_at)
-            cross = f"{NONFINITE_MARK} first {line.nonfinite} at {'step ' if x_label == 'step' else ''}{where}"
-        table.add_row(swatch, text.shortened(text.printable(name), _NAME_WIDTH), text.number(last), Text(cross, "red"))
+        table.add_row(swatch(number, color), _name(line, counts), text.number(last), _first_nonfinite(line, across))
     return table
+
+
+def _name(line: Line, counts: Counter[str]) -> str:
+    name = text.shortened(text.printable(line.name), _NAME_WIDTH)
+    if line.name and counts[line.name] == 1:
+        return name
+    return f"{name} {text.id_suffix(line.run_id, text.SHORT_ID)}".strip()
+
+
+def _first_nonfinite(line: Line, across: Across) -> str:
+    if line.nonfinite_at is None:
+        return ""
+    return f"{NONFINITE_MARK} first {line.nonfinite} at {across.tell(line.nonfinite_at)}"

@@ -27,12 +27,21 @@ def ledger_table(rows: Sequence[Mapping[str, Any]], *, name: bool = True) -> Tab
     for heading in ("rank", "attempt", "logged", "queued", "stored", "dead-lettered", "pending", "dropped"):
         table.add_column(heading, justify="right")
     table.add_column("verdict", overflow="fold")
+    runs = Counter(name for name, _ in {(row["name"], row["run_id"]) for row in rows}) if name else Counter()
     for row in rows:
         verdict = Text(row["verdict"], VERDICT_STYLES.get(row["verdict"], "")).append(_why(row), "default")
-        cells = [text.printable(row["name"] or str(row["run_id"]))] if name else []
+        cells = [_run(row, runs)] if name else []
         cells += [str(row["rank"]), str(row["number"]), *(text.number(int(row[key])) for key in _NUMBERS)]
         table.add_row(*cells, text.number(sum(row["dropped"].values())), verdict)
     return table
+
+
+def _run(row: Mapping[str, Any], runs: Counter[str]) -> str:
+    """Its name, with the end of its id where several runs are called so."""
+    if not row["name"]:
+        return str(row["run_id"])
+    called = text.printable(row["name"])
+    return called if runs[row["name"]] == 1 else f"{called} {text.id_suffix(row['run_id'], text.SHORT_ID)}"
 
 
 def _why(row: Mapping[str, Any]) -> str:
@@ -50,8 +59,8 @@ def ledger_summary(rows: Sequence[Mapping[str, Any]]) -> Text:
     """All ledgers in one line."""
     verdicts = Counter(row["verdict"] for row in rows)
     logged, stored = (sum(row[key] for row in rows) for key in ("logged", "stored"))
-    counted = f"{text.number(logged)} points logged by {len(rows)} attempts, {text.number(stored)} stored: "
-    line = Text(counted)
+    runs, attempts = text.counted(len({row["run_id"] for row in rows}), "run"), text.counted(len(rows), "attempt")
+    line = Text(f"{text.counted(logged, 'point')} logged by {runs} in {attempts}, {text.number(stored)} stored: ")
     for number, (verdict, count) in enumerate(sorted(verdicts.items())):
         line.append(", " if number else "")
         line.append(verdict if len(verdicts) == 1 else f"{count} {verdict}", VERDICT_STYLES.get(verdict, ""))

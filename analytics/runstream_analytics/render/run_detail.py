@@ -12,7 +12,7 @@ from rich.text import Text
 
 from runstream_analytics.render import text
 from runstream_analytics.render.ledger import ledger_table
-from runstream_analytics.render.tables import STATE_STYLES, facts, plain_table
+from runstream_analytics.render.tables import STATE_STYLES, facts, filled_table
 
 NONFINITE: Final = ((1, "NaN"), (2, "+∞"), (4, "-∞"))
 """The bits of metric_summary.nonfinite."""
@@ -29,7 +29,7 @@ def run_page(detail: Mapping[str, Any], now: datetime) -> Iterator[RenderableTyp
         ("tags", _pairs(detail["tags"])),
         ("metrics", _metrics(detail["metrics"])),
         ("artifacts", _artifacts(detail["artifacts"])),
-        ("attempts", _attempts(detail["attempts"], now)),
+        ("attempts", _attempts(detail["attempts"])),
         ("code and environment", _environment(detail["environment"])),
         ("ledger", ledger_table([{"name": detail["name"], **row} for row in detail["ledger"]], name=False)),
     ):
@@ -61,15 +61,22 @@ def _pairs(rows: Mapping[str, Any]) -> Table:
 
 
 def _metrics(rows: list[dict[str, Any]]) -> Table:
-    table = plain_table()
-    table.add_column("metric", overflow="fold")
-    for name in ("last", "at step", "min", "at", "max", "at"):
-        table.add_column(name, justify="right")
-    table.add_column("not finite", style="red")
-    for row in rows:
-        values = [row[key] for key in ("last", "last_step", "min", "min_step", "max", "max_step")]
-        table.add_row(text.printable(row["metric"]), *(text.number(value) for value in values), nonfinite_text(row))
-    return table
+    numbers = ("last", "last_step", "min", "min_step", "max", "max_step")
+    return filled_table(
+        [
+            ("metric", "left"),
+            *((heading, "right") for heading in ("last", "at step", "min", "at", "max", "at")),
+            ("not finite", "left"),
+        ],
+        [
+            [
+                text.printable(row["metric"]),
+                *(text.number(row[key]) for key in numbers),
+                Text(nonfinite_text(row), "red"),
+            ]
+            for row in rows
+        ],
+    )
 
 
 def nonfinite_text(row: Mapping[str, Any]) -> str:
@@ -85,43 +92,60 @@ def nonfinite_text(row: Mapping[str, Any]) -> str:
 
 
 def _artifacts(rows: list[dict[str, Any]]) -> Table:
-    table = plain_table()
-    for name, justify in (("artifact", "left"), ("v", "right"), ("type", "left"), ("size", "right"), ("step", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    table.add_column("aliases")
-    table.add_column("where", overflow="fold")
-    for row in rows:
-        where = row["uri"] if row["state"] != "failed" else f"failed: {row['error']}"
-        table.add_row(
-            text.printable(row["name"]),
-            str(row["version"]),
-            text.printable(row["type"]),
-            text.size(row["size"]),
-            text.number(row["step"]),
-            text.printable(", ".join(row["aliases"])),
-            Text(text.printable(where), "red" if row["state"] == "failed" else ""),
-        )
-    return table
+    return filled_table(
+        [
+            ("artifact", "left"),
+            ("v", "right"),
+            ("type", "left"),
+            ("size", "right"),
+            ("step", "right"),
+            ("aliases", "left"),
+            ("where", "left"),
+        ],
+        [
+            [
+                text.printable(row["name"]),
+                str(row["version"]),
+                text.printable(row["type"]),
+                text.size(row["size"]),
+                text.number(row["step"]),
+                text.printable(", ".join(row["aliases"])),
+                _where(row),
+            ]
+            for row in rows
+        ],
+    )
 
 
-def _attempts(rows: list[dict[str, Any]], now: datetime) -> Table:
-    table = plain_table()
-    for name in ("rank", "attempt", "state", "started", "last step", "host", "pid", "device", "remarks"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        remarks = [row["breach"], row["error"], "" if row["crash_safe"] else "not crash-safe"]
-        table.add_row(
-            str(row["rank"]),
-            str(row["number"]),
-            Text(row["state"], STATE_STYLES.get(row["state"], "")),
-            text.moment_text(row["started"]),
-            text.number(row["last_step"]),
-            text.printable(row["host"]),
-            str(row["pid"]),
-            text.printable(row["device"]),
-            text.printable("; ".join(remark for remark in remarks if remark)),
-        )
-    return table
+def _where(artifact: Mapping[str, Any]) -> Text:
+    if artifact["state"] == "failed":
+        return Text(text.printable(f"failed: {artifact['error']}"), "red")
+    return Text(text.printable(artifact["uri"]))
+
+
+def _attempts(rows: list[dict[str, Any]]) -> Table:
+    headings = ("rank", "attempt", "state", "started", "last step", "host", "pid", "device", "remarks")
+    return filled_table(
+        [(heading, "right" if heading in ("last step", "pid") else "left") for heading in headings],
+        [
+            [
+                str(row["rank"]),
+                str(row["number"]),
+                Text(row["state"], STATE_STYLES.get(row["state"], "")),
+                text.moment_text(row["started"]),
+                text.number(row["last_step"]),
+                text.printable(row["host"]),
+                str(row["pid"]),
+                text.printable(row["device"]),
+                text.printable("; ".join(filter(None, _remarks(row)))),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _remarks(attempt: Mapping[str, Any]) -> list[str]:
+    return [attempt["breach"], attempt["error"], "" if attempt["crash_safe"] else "not crash-safe"]
 
 
 def _environment(rows: list[dict[str, Any]]) -> Table:

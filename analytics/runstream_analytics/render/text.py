@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
+from rich.cells import cell_len, set_cell_size
 
 ABSENT = "–"
+
+SHORT_ID: Final = 8
+"""As many last characters of an id as tell runs of one name apart."""
+
+UNBOUNDED: Final = 100_000
+"""Columns of what is no terminal: nothing is cut or folded for it."""
 
 
 def printable(text: str) -> str:
@@ -20,8 +27,15 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """The text with its end cut off by an ellipsis when it has more than `width` characters."""
-    return text if len(text) <= width else text[: width - 1] + "…"
+    """The text with its end cut off by an ellipsis when it needs more than `width` terminal cells."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def counted(count: int, thing: str) -> str:
+    """1 run, 2 runs."""
+    return f"{number(count)} {thing}{'' if count == 1 else 's'}"
 
 
 def number(value: float | int | None) -> str:
@@ -36,9 +50,11 @@ def number(value: float | int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """The two largest units: 3.2 s, 4 min 10 s, 5 h 2 min, 3 d 4 h."""
+    """The two largest units: 0.04 s, 3.2 s, 4 min 10 s, 5 h 2 min, 3 d 4 h."""
     if seconds is None:
         return ABSENT
+    if seconds < 1:
+        return f"{seconds:.2g} s"
     if seconds < 60:
         return f"{seconds:.1f} s"
     units = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
