@@ -74,7 +74,9 @@ def open_reader(settings: Settings, listener: Listener, *, load: bool = True) ->
         raise UserError(f"{error}; install it with: pip install 'runstream[local]'", ExitCode.STORE_FAILED) from error
     try:
         with open_store(settings, on_wait=listener.waiting) as store:
-            if load and settings.store_dir and settings.log_dir:
+            # A log that nobody named may be missing: the store is all that is read then.
+            named = settings.sources["url"] != "default"
+            if load and settings.store_dir and settings.log_dir and (named or settings.log_dir.exists()):
                 _load(store, settings, listener)
             yield Reader(store.client, store.connect)
     except StoreBusy as error:
@@ -84,6 +86,7 @@ def open_reader(settings: Settings, listener: Listener, *, load: bool = True) ->
 
 
 def _load(store: Any, settings: Settings, listener: Listener) -> None:
+    from runstream_analytics.render import text
     from runstream_ingest.poison import Poisoned
     from runstream_ingest.store import load_new
 
@@ -92,7 +95,7 @@ def _load(store: Any, settings: Settings, listener: Listener) -> None:
         loaded = load_new(
             store,
             [settings.log_dir],
-            on_progress=lambda so_far: listener.doing(f"loading what is new: {so_far.points:,} points"),
+            on_progress=lambda so_far: listener.doing(f"loading what is new: {text.number(so_far.points)} points"),
         )
     except Poisoned as error:
         listener.warn(f"what is new in the log was not loaded: {error}")
@@ -100,10 +103,8 @@ def _load(store: Any, settings: Settings, listener: Listener) -> None:
     for notice in loaded.notices:
         listener.warn(f"{notice.partition.source}/{notice.partition.name}: {notice.text}")
     if loaded.dead_letters:
-        listener.warn(
-            f"the store refused {loaded.dead_letters} events ({loaded.dead_points} points); "
-            "see runstream-ingest deadletters list"
-        )
+        refused = f"{text.counted(loaded.dead_letters, 'event')} ({text.counted(loaded.dead_points, 'point')})"
+        listener.warn(f"the store refused {refused}; see runstream-ingest deadletters list")
 
 
 def _from(source: str) -> str:

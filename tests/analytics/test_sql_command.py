@@ -46,6 +46,22 @@ def test_sql_that_writes_is_refused(invoke: Invoke, logged: Path) -> None:
     assert invoke(logged, "sql", counted).out == before
 
 
+def test_sql_writes_no_file_and_names_the_option_for_a_format(invoke: Invoke, logged: Path, tmp_path: Path) -> None:
+    for clause in (
+        f"INTO OUTFILE '{tmp_path}/out.csv'",
+        "into  outfile 'x'",
+        "FORMAT CSV",
+        "format JSON SETTINGS max_threads = 1",
+    ):
+        for more in ((), ("--write",)):
+            code, out, err = invoke(logged, "sql", f"SELECT 1 {clause}", *more)
+            assert (code, out) == (ExitCode.USAGE, ""), clause
+            assert "--format" in err, clause
+    assert not list(tmp_path.iterdir())
+    harmless = "SELECT 'x INTO OUTFILE y' AS a, formatReadableSize(1) AS \"FORMAT CSV\" -- FORMAT CSV"
+    assert invoke(logged, "sql", harmless).code == 0
+
+
 def test_sql_writes_when_it_is_told_to(invoke: Invoke, logged: Path) -> None:
     assert invoke(logged, "sql", "--write", "CREATE TABLE scratch (a Int64) ENGINE = MergeTree ORDER BY a").code == 0
     assert invoke(logged, "sql", "--write", "INSERT INTO scratch VALUES (41), (1)").code == 0

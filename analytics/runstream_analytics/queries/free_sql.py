@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,15 @@ _UNKNOWN_TABLE: Final = 60
 
 _JSON_SETTINGS: Final = {"output_format_json_array_of_rows": 1}
 """JSONEachRow as one list of objects."""
+
+
+_QUOTED: Final = re.compile(
+    r"""'(?:\\.|''|[^'\\])*'|"(?:\\.|[^"\\])*"|`(?:\\.|[^`\\])*`|--[^\n]*|/\*.*?\*/""", re.DOTALL
+)
+"""Strings, names in quotes and comments, in which no word is SQL's own."""
+
+_OUTPUT_CLAUSE: Final = re.compile(r"\b(INTO\s+OUTFILE|FORMAT\s+\w+\s*(?=$|SETTINGS\b))", re.IGNORECASE)
+"""Where an answer goes and how it looks is for the command line to say; the engine would write files even read-only."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,8 @@ def _run(reader: Reader, query: str, form: str, settings: dict[str, int], write:
     text = query.strip().rstrip(";").strip()
     if not text:
         raise UserError("the query is empty")
+    if found := _OUTPUT_CLAUSE.search(_QUOTED.sub("''", text)):
+        raise UserError(f"{found[0].strip()} is not for the query to say: use --format or --json, and > for a file")
     try:
         # The engine tells reading from writing. Its setting cannot be undone: a client for this query alone.
         with closing(reader.connect()) as client:
