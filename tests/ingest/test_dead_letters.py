@@ -28,6 +28,7 @@ def ended(directory: Path, code: str, *arguments: str) -> tuple[int, Any]:
         check=False,
     )
     assert "Traceback" not in done.stderr
+    assert ("deadletters list" in done.stderr) == ('"dead_lettered":40' in done.stdout.replace(" ", ""))
     return done.returncode, json.loads(done.stdout)
 
 

@@ -14,7 +14,7 @@ HELP: Final = """\
 Check that every point that was logged is stored, per rank and attempt.
 
 logged = queued + dropped, and queued = stored + dead-lettered + pending. The verdict is complete; pending (the rest
-is on its way); missing (a batch is lost); or unknown (the run has not said its final count).
+is on its way); missing (a batch is lost, or the store refused it); or unknown (the run has not said its final count).
 The exit status is 0 only when every ledger is complete.
 
 \b
@@ -58,5 +58,7 @@ def verify(
         terminal.tell("there is nothing to verify")
     elif any(row["verdict"] in ("pending", "unknown") for row in rows):
         terminal.tell("runstream sync ships what killed processes left behind")
+    if any(row["dead_lettered"] for row in rows):
+        terminal.tell("runstream-ingest deadletters list tells what the store refused, and why")
     if not complete:
         sys.exit(ExitCode.INCOMPLETE)
