@@ -47,16 +47,17 @@ def write(directory: Path, shape: Shape) -> int:
         attempt = FIRST_ATTEMPT + run * 60_000_000
         run_id = UUID(int=(attempt // 1000) << 80 | 0x7 << 76 | 0x8 << 60 | run)
         transport = LogDirectory(directory, run_id=run_id, rank=0, attempt=attempt)
-        rows = _rows(random, shape, attempt)
+        rows = _rows(random, shape)
         for seq, start in enumerate(range(0, shape.steps, shape.calls_per_message)):
             part = rows[start : start + shape.calls_per_message].tobytes()
-            transport.send(seq, [Message("metric", encode_batch(run_id, 0, attempt, seq, [(names, False, part)]))])
+            batch = encode_batch(run_id, 0, attempt, seq, [(names, False, part)], 1000 * attempt)
+            transport.send(seq, [Message("metric", batch)])
         transport.close()
     return sum(path.stat().st_size for path in directory.rglob("*.avro"))
 
 
-def _rows(random: np.random.Generator, shape: Shape, attempt: int) -> NDArray[np.int64]:
-    """Rows as they lie in a journal: key set, step, values, time, each 8 bytes."""
+def _rows(random: np.random.Generator, shape: Shape) -> NDArray[np.int64]:
+    """Rows as they lie in a journal: key set, step, values, ns since the attempt's moment, each 8 bytes."""
     steps = np.arange(shape.steps, dtype=np.int64)
     pauses = np.maximum(1, random.normal(STEP_US, JITTER_US, shape.steps)).astype(np.int64)
     falling = np.exp(-3.0 * steps / shape.steps)[:, None]
@@ -67,5 +68,5 @@ def _rows(random: np.random.Generator, shape: Shape, attempt: int) -> NDArray[np
     rows[:, 0] = 1
     rows[:, 1] = steps
     rows[:, 2:-1] = values.view(np.int64)
-    rows[:, -1] = attempt + np.cumsum(pauses)
+    rows[:, -1] = 1000 * np.cumsum(pauses)
     return rows

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
 from runstream_schemas.settings import load
 
 from . import endings
-from .attempt import RunDescription
+from .arguments import RESUME, checked_config, checked_setting, checked_start_step, checked_tags, checked_text
+from .description import RunDescription
 from .disabled import DisabledRun
-from .identity import identify, read_facts
-from .notices import logger
-from .run import Run, as_tags
+from .errors import describe_error
+from .identity import JobIdentity, identify, read_facts
+from .notices import logger, say_once
+from .run import Run
 from .seen import SeenAttempts
 
-RESUME = ("allow", "never", "must")
 _inits = itertools.count()
 _current: Run | DisabledRun | None = None
+_last_name = ""
+"""Name of the last run that the module-level `finish` ended."""
 
 
 def init(
@@ -59,24 +64,27 @@ def init(
         ValueError: An argument or a setting is wrong. Nothing else is raised, and nothing later.
     """
     global _current
-    settings = load(dir=dir, url=url, artifacts=artifacts, mode=mode)
+    settings = load(
+        cwd=_working_directory(),
+        dir=checked_setting("dir", dir),
+        url=checked_setting("url", url),
+        artifacts=checked_setting("artifacts", artifacts),
+        mode=checked_setting("mode", mode),
+    )
     if resume not in RESUME:
         raise ValueError(f"resume is {resume!r}; use one of {', '.join(RESUME)}")
-    for what, value in (("experiment", experiment), ("name", name if name is not None else "x")):
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"{what} is {value!r}; use text that is not empty")
-    if config is not None and not isinstance(config, Mapping):
-        raise ValueError(f"config is a {type(config).__name__}; use a mapping, such as vars(args)")
-    if start_step is not None and (isinstance(start_step, bool) or not isinstance(start_step, int)):
-        raise ValueError(f"start_step is {start_step!r}; use an integer")
+    experiment = checked_text("experiment", experiment)
+    name = None if name is None else checked_text("name", name)
+    config = checked_config(config)
+    tags = checked_tags(tags)
+    start_step = checked_start_step(start_step)
     if settings.mode == "disabled":
-        _current = DisabledRun(experiment, name or experiment, dict(config or {}))
+        _current = DisabledRun(experiment, name or experiment, config)
         return _current
+    if settings.log_dir is None:
+        raise ValueError(f"this version cannot log to {settings.url.partition('://')[0]}; use url='file:/path'")
     identity = identify(os.environ, read_facts(), next(_inits), run_id)
-    if identity.run_id_source in ("argument", "RUNSTREAM_RUN_ID") and settings.log_dir is not None:
-        _check_resume(
-            resume, SeenAttempts(settings.journal_dir).newest(identity.run_id, identity.rank), identity.run_id
-        )
+    _check_resume(resume, identity, settings.journal_dir, run_id)
     if identity.warning:
         logger.warning("runstream: %s", identity.warning)
     description = RunDescription(
@@ -87,8 +95,23 @@ def init(
         resume=resume,
         start_step=start_step,
     )
-    run = Run(description, dict(config or {}), as_tags(tags))
-    endings.watch(run)
+    before = _current
+    try:
+        run = Run(description, config, tags)
+        endings.watch(run)
+    except Exception as error:
+        # No memory, no threads, a bug: whatever it is, training without tracking is better than no training.
+        logger.warning(
+            "runstream: tracking is off for run %s, nothing is recorded: %s", description.name, describe_error(error)
+        )
+        _current = DisabledRun(experiment, description.name, config)
+        return _current
+    if isinstance(before, Run) and before.is_open:
+        say_once(
+            "two runs",
+            f"run {before.name} is still open while run {run.name} begins; runstream.log now goes to the new one. "
+            "Call finish() on a run before the next init, or keep both and use their own methods",
+        )
     _current = run
     return run
 
@@ -102,64 +125,81 @@ def log(metrics: Mapping[str, Any], step: int | None = None) -> None:
     """`Run.log` of the current run; without one it warns once and does nothing."""
     run = _current
     if run is None:
-        _warn_no_run()
+        _no_run("log")
     else:
         run.log(metrics, step)
 
 
 def log_metric(name: str, value: Any, step: int | None = None) -> None:
     """`Run.log_metric` of the current run."""
-    log({name: value}, step)
+    (_current or _no_run("log_metric")).log_metric(name, value, step)
 
 
 def log_param(key: str, value: Any) -> None:
     """`Run.log_param` of the current run."""
-    log_params({key: value})
+    (_current or _no_run("log_param")).log_param(key, value)
 
 
 def log_params(params: Mapping[str, Any]) -> None:
     """`Run.log_params` of the current run."""
-    (_current or _no_run()).log_params(params)
+    (_current or _no_run("log_params")).log_params(params)
 
 
 def set_tag(key: str, value: Any = "") -> None:
     """`Run.set_tag` of the current run."""
-    set_tags({key: value})
+    (_current or _no_run("set_tag")).set_tag(key, value)
 
 
 def set_tags(tags: Mapping[str, Any] | Iterable[str]) -> None:
     """`Run.set_tags` of the current run."""
-    (_current or _no_run()).set_tags(tags)
+    (_current or _no_run("set_tags")).set_tags(tags)
 
 
 def log_artifact(path_or_uri: str | os.PathLike[str], name: str | None = None, type: str = "file", **more: Any) -> None:
     """`Run.log_artifact` of the current run."""
-    (_current or _no_run()).log_artifact(path_or_uri, name, type, **more)
+    (_current or _no_run("log_artifact")).log_artifact(path_or_uri, name, type, **more)
 
 
 def finish(timeout: float = 10.0) -> bool:
     """`Run.finish` of the current run; True without one."""
-    global _current
+    global _current, _last_name
     run, _current = _current, None
-    return True if run is None else run.finish(timeout)
+    if run is None:
+        return True
+    _last_name = run.name
+    return run.finish(timeout)
 
 
-_warned: set[str] = set()
-
-
-def _warn_no_run() -> None:
-    if not _warned:
-        _warned.add("no run")
-        logger.warning("runstream: log was called before init: nothing is recorded (said once)")
-
-
-def _no_run() -> DisabledRun:
-    _warn_no_run()
+def _no_run(function: str) -> DisabledRun:
+    if _last_name:
+        state = f"after run {_last_name} was finished"
+        remedy = "call it before runstream.finish(), or begin another run with runstream.init()"
+    else:
+        state, remedy = "before runstream.init()", "call runstream.init(experiment=…) first"
+    say_once(state, f"{function} was called {state}, so nothing is recorded; {remedy}")
     return DisabledRun("", "", {})
 
 
-def _check_resume(resume: str, newest: int | None, run_id: UUID) -> None:
-    if resume == "never" and newest is not None:
-        raise ValueError(f"run {run_id} exists and resume is 'never'; choose another run_id, or resume='allow'")
-    if resume == "must" and newest is None:
-        raise ValueError(f"run {run_id} was never seen in this directory and resume is 'must'; check run_id and dir")
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        # It was removed. What is logged is better kept under its old name than lost.
+        return Path(os.environ.get("PWD") or tempfile.gettempdir())
+
+
+def _check_resume(resume: str, identity: JobIdentity, journal_dir: Path, run_id: str | UUID | None) -> None:
+    if identity.run_id_source not in ("argument", "RUNSTREAM_RUN_ID"):
+        if resume != "allow":
+            logger.warning("runstream: resume=%r means nothing without run_id= or RUNSTREAM_RUN_ID", resume)
+        return
+    shown = f"{run_id if run_id is not None else os.environ['RUNSTREAM_RUN_ID']} (rank {identity.rank})"
+    seen = SeenAttempts(journal_dir)
+    if resume == "never" and seen.newest(identity.run_id, identity.rank) is not None:
+        raise ValueError(f"run {shown} exists and resume is 'never'; choose another run_id, or resume='allow'")
+    # Any rank: a job may come back with more of them than before.
+    if resume == "must" and not seen.any_rank(identity.run_id):
+        raise ValueError(
+            f"run {shown} was never seen in {journal_dir.parent} and resume is 'must'; "
+            "check run_id and dir, or use resume='allow'"
+        )

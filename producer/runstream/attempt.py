@@ -7,56 +7,21 @@ import os
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from runstream_schemas.avro import current
-from runstream_schemas.limits import MAX_EVENT_BYTES
-from runstream_schemas.settings import Settings
+from runstream_schemas.limits import MAX_ATTEMPT_US, MAX_EVENT_BYTES, MIN_ATTEMPT_US
 
-from .identity import JobIdentity
+from .description import NO_CODE, NOTHING_CAPTURED, Captured, RunDescription
+from .errors import describe_error
 from .journal.place import open_ring, remove_pointer
+from .journal.reader import undelivered_points
 from .journal.ring import Ring
 from .journal.writer import JournalWriter
 from .notices import Notices
 from .seen import SeenAttempts
 from .shipper import Courier, Shipper
 from .transport.open import open_transport
-
-NO_CODE = {"commit": "", "branch": "", "remote": "", "dirty": False, "diff": "", "untracked": []}
-
-
-@dataclass(frozen=True)
-class RunDescription:
-    """What is the same for all attempts of a run in this process and its children."""
-
-    settings: Settings
-    identity: JobIdentity
-    experiment: str
-    name: str
-    resume: str
-    start_step: int | None
-
-    @property
-    def run_id(self) -> UUID:
-        """The run."""
-        return self.identity.run_id
-
-
-@dataclass(frozen=True)
-class Captured:
-    """What the run event says beside the run's identity."""
-
-    code: dict[str, Any]
-    packages: list[str]
-    packages_hash: str
-    environment: dict[str, str]
-    command: list[str]
-    device: str
-
-
-NOTHING_CAPTURED = Captured(NO_CODE, [], "", {}, [], "")
 
 
 class Attempt:
@@ -70,9 +35,17 @@ class Attempt:
         self._shipper: Shipper | None = None
         self._starting: threading.Thread | None = None
         self._end: tuple[str, str] | None = None
+        self.dormant = False
+        """In a forked child that has logged nothing: there is no journal here."""
         ring = self._open_ring()
         self.writer = JournalWriter(ring, start_step=run.start_step, warn=notices.warn, on_chunk=self._wake)
-        self._start_shipping(ring)
+        try:
+            self._start_shipping(ring)
+        except BaseException:
+            self.writer.close()
+            ring.close(remove=True)
+            self._forget_pointer(ring)
+            raise
         self._emit_run_event()
 
     @property
@@ -93,10 +66,10 @@ class Attempt:
             record = {"run_id": str(ring.run_id), "rank": ring.rank, "attempt": ring.attempt, "time": moment, **fields}
             message = current(event).encode(record)
         except Exception as error:
-            self._notices.warn("event", f"a {event} event could not be recorded: {error!r:.200}")
+            self._notices.warn("event", f"a {event} event could not be recorded: {describe_error(error)}")
             return False
         if len(message) > MAX_EVENT_BYTES:
-            self._notices.warn("event", f"a {event} event of {len(message)} bytes was dropped: {MAX_EVENT_BYTES} go")
+            self._notices.warn("event", f"a {event} event of {len(message):,} bytes was dropped: it is too large")
             return False
         if not self.writer.append_event(message):
             self._notices.warn("event", f"a {event} event was dropped: the journal is full or the run has finished")
@@ -121,19 +94,25 @@ class Attempt:
     def undelivered(self) -> str:
         """Where the rest lies after `finish` returned False, for people."""
         ring = self.writer.ring
-        points = self._shipper.undelivered_points if self._shipper else 0
+        try:
+            count = undelivered_points(ring)
+        except ValueError:
+            count = 0  # the journal was delivered and closed while we looked
+        rest = f"{count:,} point{'s' * (count != 1)}" if count else "its last events"
         if ring.path is None:
-            return f"about {points:,} points are in memory only and are lost when this process ends"
-        return f"about {points:,} points lie in {ring.path}; `runstream sync` ships them"
+            return f"not delivered, and lost when this process ends: {rest}, in memory only"
+        return f"not delivered: {rest}, in {ring.path}; {self.run.sync_command} ships them"
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's journal alone; open an own one when something is logged here."""
         self._shipper = None
         self._starting = None
+        self.dormant = True
         self.writer.forget_parent(self._reopen)
 
     def _reopen(self) -> Ring:
         ring = self._open_ring()
+        self.dormant = False
         self._start_shipping_soon(ring)
         return ring
 
@@ -151,16 +130,24 @@ class Attempt:
     def _open_ring(self) -> Ring:
         run, rank = self.run, self.run.identity.rank
         newest = self._seen.newest(run.run_id, rank) or 0
-        attempt = max(time.time_ns() // 1000, newest + 1)
+        now = time.time_ns() // 1000
+        attempt = min(max(now, newest + 1, MIN_ATTEMPT_US), MAX_ATTEMPT_US - 1)
+        if not MIN_ATTEMPT_US <= now < MAX_ATTEMPT_US:
+            self._notices.warn("clock", "this machine's clock is not set: times of this run are wrong; set its clock")
+        while True:
+            try:
+                ring, reason = open_ring(
+                    run.settings.journal_dir,
+                    size=run.settings.journal_bytes,
+                    run_id=run.run_id,
+                    rank=rank,
+                    attempt=attempt,
+                    info={"url": run.settings.url, "fsync": run.settings.fsync},
+                )
+                break
+            except FileExistsError:
+                attempt += 1  # another process with the same run and rank began in the same microsecond
         self._seen.remember(run.run_id, rank, attempt)
-        ring, reason = open_ring(
-            run.settings.journal_dir,
-            size=run.settings.journal_bytes,
-            run_id=run.run_id,
-            rank=rank,
-            attempt=attempt,
-            info={"url": run.settings.url, "fsync": run.settings.fsync},
-        )
         if ring.path is None:
             self._notices.warn(
                 "journal", f"no place for the journal, so a killed process loses what is unsent: {reason}"
@@ -223,9 +210,12 @@ class Attempt:
         delivered = self._shipper.finish(timeout_s)
         if delivered:
             self.writer.let_go()
-            if ring.path is not None:
-                remove_pointer(self.run.settings.journal_dir, ring.path)
+            self._forget_pointer(ring)
         return delivered
+
+    def _forget_pointer(self, ring: Ring) -> None:
+        if ring.path is not None:
+            remove_pointer(self.run.settings.journal_dir, ring.path)
 
 
 def _user() -> str:

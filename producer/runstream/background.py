@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from .attempt import Attempt, Captured
+from .attempt import Attempt
+from .description import Captured
 from .notices import Notices
 
 CAPTURE_PATIENCE_S = 1.0
@@ -25,15 +26,19 @@ class Background:
         self._sampler = self._thread("system", self._sample)
 
     def start(self) -> None:
-        """Begin."""
-        self._capture.start()
-        if self._attempt.run.settings.system_period_s > 0:
-            self._sampler.start()
+        """Begin; where the system gives no more threads the run goes on without."""
+        try:
+            self._capture.start()
+            if self._attempt.run.settings.system_period_s > 0:
+                self._sampler.start()
+        except RuntimeError as error:
+            self._notices.warn("background", f"environment and system metrics are not recorded: {error}")
 
     def stop(self, timeout_s: float) -> None:
         """Stop sampling, and wait for the capture within reason."""
         self._stopping.set()
-        self._capture.join(min(timeout_s, CAPTURE_PATIENCE_S))
+        if self._capture.ident is not None:
+            self._capture.join(min(timeout_s, CAPTURE_PATIENCE_S))
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def fenced() -> None:

@@ -123,6 +123,6 @@ class Cutter:
                 keys = self._reader.key_sets[number]
                 frames.append((keys.names, keys.automatic, self._reader.rows(ranges)))
             ring = self._ring
-            datum = encode_batch(ring.run_id, ring.rank, ring.attempt, shipment.seq, frames)
+            datum = encode_batch(ring.run_id, ring.rank, ring.attempt, shipment.seq, frames, ring.clock_zero_ns)
             messages.append(Message("metric", datum))
         return messages

@@ -41,6 +41,10 @@ class Config(MutableMapping[str, Any]):
     def __setattr__(self, key: str, value: Any) -> None:
         self[key] = value
 
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Copies and pickles, such as in a checkpoint, are plain dicts: changing one changes no run."""
+        return dict, (dict(self._values),)
+
     def __repr__(self) -> str:
         return f"Config({self._values!r})"
 

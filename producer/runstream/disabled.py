@@ -40,6 +40,10 @@ class DisabledRun:
 
     kill = fail
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> DisabledRun:
+        """The run itself, as for a Run."""
+        return self
+
     def __enter__(self) -> DisabledRun:
         return self
 

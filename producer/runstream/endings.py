@@ -11,10 +11,14 @@ import weakref
 from types import FrameType, TracebackType
 from typing import Any
 
-from .run import Run, describe_error
+from .errors import describe_error
+from .run import Run
+from .timeouts import Deadline
 
 AT_EXIT_S = 5.0
-"""How long the end of the interpreter may wait for the event log."""
+"""How long the end of the interpreter may wait for the event log, for all runs together."""
+SIGNAL_FINISH_S = 3.0
+"""The same in a signal handler: schedulers follow SIGTERM by SIGKILL after 5 to 30 s."""
 
 _runs: weakref.WeakSet[Run] = weakref.WeakSet()
 _failure: BaseException | None = None
@@ -35,15 +39,16 @@ def watch(run: Run) -> None:
 
 
 def _at_exit() -> None:
+    deadline = Deadline(AT_EXIT_S)
     for run in list(_runs):
         if _signal_name:
-            run.kill(_signal_name, AT_EXIT_S)
+            run.kill(_signal_name, deadline.left_s)
         elif isinstance(_failure, KeyboardInterrupt):
-            run.kill("KeyboardInterrupt", AT_EXIT_S)
+            run.kill("KeyboardInterrupt", deadline.left_s)
         elif _failure is not None:
-            run.fail(describe_error(_failure), AT_EXIT_S)
+            run.fail(describe_error(_failure), deadline.left_s)
         else:
-            run.finish(AT_EXIT_S)
+            run.finish(deadline.left_s)
 
 
 def _after_fork() -> None:
@@ -83,7 +88,8 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     if callable(previous):
         previous(number, frame)  # it may let the process go on: the run ends with the process
         return
+    deadline = Deadline(SIGNAL_FINISH_S)
     for run in list(_runs):
-        run.kill_in_signal_handler(_signal_name)
+        run.kill_in_signal_handler(_signal_name, deadline.left_s)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from uuid import UUID
 
-from .attempt import Attempt, RunDescription
+from .attempt import Attempt
 from .background import Background
 from .config import Config
-from .notices import Notices, logger
+from .description import RunDescription
+from .errors import describe_error
+from .notices import Notices
 from .params import flatten
+from .plain import key_text
+from .tags import RESERVED, as_tags
+from .timeouts import Deadline, bounded_seconds
+from .values import shown
 
 if TYPE_CHECKING:
     from .artifacts import Artifacts
 
 DEFAULT_FINISH_S = 10.0
 """How long `finish` waits for the event log before it leaves the rest in the journal."""
-SIGNAL_FINISH_S = 3.0
-"""The same in a signal handler: schedulers follow SIGTERM by SIGKILL after 5 to 30 s."""
+ARTIFACTS_SHARE = 0.8
+"""Part of `finish`'s time that uploads may take: when their root is away, the points still need time to arrive."""
 
 
 class LogFunction(Protocol):
@@ -87,43 +93,46 @@ class Run:
         """This life of the run: the moment of `init` in µs since the epoch."""
         return self._attempt.number_us
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this process logs into it: it is not ended, and is not just inherited from a parent process."""
+        return self._end is None and not self._attempt.dormant
+
     def log_metric(self, name: str, value: Any, step: int | None = None) -> None:
         """Record one value; the same as `log({name: value}, step)`."""
-        self.log({name: value}, step)
+        # The type in the place of a name that is none makes a mapping of any of them; `log` counts and tells it.
+        self.log({name if isinstance(name, str) else type(name): value}, step)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """The same as `log`."""
         self.log(metrics, step)
 
     def log_param(self, key: str, value: Any) -> None:
-        """Record one hyperparameter."""
-        self.log_params({key: value})
+        """Record one hyperparameter, or those of a mapping with the key in front."""
+        self._record_params(value, key)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record hyperparameters; nested ones are flattened with a dot, secrets redacted."""
-        if not params:
-            return
-        try:
-            flat = flatten(params)
-        except Exception as error:
-            self._notices.warn("params", f"params could not be logged: {error!r:.200}")
-            return
-        for param in flat:
-            self._attempt.emit("param", key=param.key, kind=param.kind, value=param.value_json, number=param.number)
+        self._record_params(params, "")
 
     def set_tag(self, key: str, value: Any = "") -> None:
         """Set one tag; a later value replaces an earlier one."""
-        self.set_tags({key: value})
+        self.set_tags({key_text(key): value})
 
     def set_tags(self, tags: Mapping[str, Any] | Iterable[str]) -> None:
         """Set tags, by name and value or just by name."""
         try:
             named = as_tags(tags)
         except Exception as error:
-            self._notices.warn("tags", f"tags could not be set: {error!r:.200}")
+            self._notices.warn("tags", f"tags could not be set, use a dict or a list of names: {describe_error(error)}")
             return
         for key, value in named.items():
-            self._attempt.emit("tag", key=key, value=value)
+            if key.startswith(RESERVED):
+                self._notices.warn(
+                    "reserved", f"tag {key!r:.80} was not set: keys with {RESERVED!r} in front are reserved"
+                )
+            else:
+                self._attempt.emit("tag", key=key, value=value)
 
     def log_artifact(
         self,
@@ -156,12 +165,12 @@ class Run:
                 type=type,
                 step=step,
                 metadata=metadata,
-                aliases=list(aliases),
+                aliases=aliases,
                 immutable=immutable,
                 time=self._attempt.writer.now_us(),
             )
         except Exception as error:
-            self._notices.warn("artifact", f"artifact {path_or_uri!s:.200} could not be logged: {error!r:.200}")
+            self._notices.warn("artifact", f"an artifact could not be logged: {describe_error(error)}")
 
     def finish(self, timeout: float = DEFAULT_FINISH_S) -> bool:
         """End the run as finished and deliver what is left. Returns whether everything has arrived.
@@ -178,11 +187,11 @@ class Run:
         """End the run as killed from outside, such as by a signal; otherwise like `finish`."""
         return self._finish("killed", reason, timeout)
 
-    def kill_in_signal_handler(self, reason: str) -> None:
+    def kill_in_signal_handler(self, reason: str, timeout: float) -> None:
         """The same as `kill` where this thread may have been interrupted inside `log`."""
         if self._end is None:
             self._end = ("killed", reason)
-            self._attempt.finish_in_signal_handler("killed", reason, SIGNAL_FINISH_S)
+            self._attempt.finish_in_signal_handler("killed", reason, timeout)
 
     def __enter__(self) -> Run:
         return self
@@ -195,6 +204,16 @@ class Run:
         else:
             self.fail(error)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Run:
+        """The run itself: whoever copies a model that holds its run, such as for an average of weights, goes on."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Run cannot be pickled or sent to another process; send run.id, and call "
+            "runstream.init(run_id=…) there to log into the same run"
+        )
+
     def after_fork(self) -> None:
         """In a forked child: go on as another attempt of the same rank, if and when something is logged here."""
         self._end = None
@@ -202,19 +221,36 @@ class Run:
         self._artifacts = None
         self._attempt.after_fork()
 
+    def _record_params(self, params: Any, key: str) -> None:
+        try:
+            flat = flatten(params, key) if key or not isinstance(params, Mapping) or params else []
+        except Exception as error:
+            self._notices.warn("params", f"params could not be logged: {describe_error(error)}")
+            return
+        for param in flat:
+            self._attempt.emit("param", key=param.key, kind=param.kind, value=param.value_json, number=param.number)
+
     def _finish(self, state: str, error: str, timeout_s: float) -> bool:
         try:
+            deadline = Deadline(self._bounded(timeout_s))
             if self._end is None:
                 self._end = (state, error)
-                self._background.stop(timeout_s)
-                self._finish_artifacts(timeout_s)
-            delivered = self._attempt.finish(*self._end, timeout_s)
+                self._background.stop(deadline.left_s)
+                self._finish_artifacts(ARTIFACTS_SHARE * deadline.left_s)
+            delivered = self._attempt.finish(*self._end, deadline.left_s)
             if not delivered:
-                logger.warning("runstream: run %s ended, but %s", self.name, self._attempt.undelivered())
+                self._notices.warn("undelivered", f"the run ended, {self._attempt.undelivered()}")
             return delivered
         except Exception as failure:
-            self._notices.warn("finish", f"finish failed: {failure!r:.200}")
+            self._notices.warn("finish", f"finish failed: {describe_error(failure)}")
             return False
+
+    def _bounded(self, timeout_s: object) -> float:
+        seconds = bounded_seconds(timeout_s)
+        if seconds is None:
+            self._notices.warn("timeout", f"timeout is {shown(timeout_s)}; {DEFAULT_FINISH_S:g} seconds are taken")
+            return DEFAULT_FINISH_S
+        return seconds
 
     def _finish_artifacts(self, timeout_s: float) -> None:
         if self._artifacts is None:
@@ -222,7 +258,14 @@ class Run:
         unfinished = self._artifacts.drain(timeout_s)
         self._artifacts.close()
         if unfinished:
-            logger.warning("runstream: %d artifacts wait in staging; `runstream sync` uploads them", unfinished)
+            self._notices.warn(
+                "staging",
+                f"not uploaded: {unfinished} artifact{'s' * (unfinished != 1)}, in {self._description.staging_dir}; "
+                f"{self._description.sync_command} uploads them",
+            )
+        failed = self._artifacts.outcomes.get("failed", 0)
+        if failed > 1:
+            self._notices.warn("artifacts lost", f"{failed} artifacts could not be kept; `runstream show` lists them")
 
     def _artifact_front(self) -> Artifacts:
         from .artifacts import Artifacts, Identity
@@ -230,26 +273,10 @@ class Run:
         if self._artifacts is None:
             settings = self._description.settings
             self._artifacts = Artifacts(
-                settings.dir / "staging",
+                self._description.staging_dir,
                 settings.artifacts,
                 emit=lambda record: self._attempt.emit("artifact", **record),
-                warn=lambda message: self._notices.warn("artifact", message),
+                warn=self._notices.warn,
                 identity=lambda: Identity(self.id, self.rank, self.attempt),
             )
         return self._artifacts
-
-
-def as_tags(tags: Mapping[str, Any] | Iterable[str]) -> dict[str, str]:
-    """Tags as names and values: of a mapping its own, of a list of names empty values."""
-    if isinstance(tags, str):
-        return {tags: ""}
-    pairs = tags.items() if isinstance(tags, Mapping) else ((key, "") for key in tags)
-    return {str(key): value if isinstance(value, str) else str(value) for key, value in pairs}
-
-
-def describe_error(error: BaseException | str) -> str:
-    """An exception as one line."""
-    if isinstance(error, str):
-        return error
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

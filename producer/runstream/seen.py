@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import UUID
 
+from runstream_schemas.limits import MAX_ATTEMPT_US, MIN_ATTEMPT_US
+
 _in_this_process: dict[tuple[UUID, int], int] = {}
 
 
@@ -18,10 +20,22 @@ class SeenAttempts:
         """The newest attempt known, in µs, or None for a run never seen. Raises nothing."""
         known = [_in_this_process.get((run_id, rank), 0)]
         try:
-            known.append(int(self._path(run_id, rank).read_text()))
-        except (OSError, ValueError):
+            text = self._path(run_id, rank).read_text(errors="replace")
+            attempt = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+            # A damaged file, or an empty one from a full disk, says that the run was here, but not when.
+            known.append(attempt if MIN_ATTEMPT_US <= attempt < MAX_ATTEMPT_US else MIN_ATTEMPT_US)
+        except OSError:
             pass
         return max(known) or None
+
+    def any_rank(self, run_id: UUID) -> bool:
+        """Whether any rank of the run was seen. Raises nothing."""
+        if any(seen == run_id for seen, _ in _in_this_process):
+            return True
+        try:
+            return any(self._dir.glob(f"{run_id}.*"))
+        except OSError:
+            return False
 
     def remember(self, run_id: UUID, rank: int, attempt: int) -> None:
         """Note an attempt. Raises nothing: without a directory it is known in this process only."""

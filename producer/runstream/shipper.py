@@ -7,9 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
 from .batches import Cutter, Message
 from .journal import layout
+from .journal.ahead import Ahead
 from .journal.ring import Ring, Shipment
 from .status import status_message
 from .transport.base import Transport, TransportDown
@@ -152,12 +154,14 @@ class Shipper:
         """`position` is the writer's, `moment` the attempt's clock in µs."""
         self._ring = ring
         self._courier = courier
+        self._ahead = Ahead(ring)
         self._position = position
         self._moment = moment
         self._heartbeat_s = heartbeat_s
         self._warn = warn
         self._monotonic = monotonic
-        self._wake = threading.Event()
+        # A queue, because a signal handler may raise inside of `wake`: an Event would stay locked.
+        self._wakes: SimpleQueue[None] = SimpleQueue()
         self._ending = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work, name="runstream-shipper", daemon=True)
@@ -168,7 +172,7 @@ class Shipper:
 
     def wake(self) -> None:
         """Ship now what there is."""
-        self._wake.set()
+        self._wakes.put(None)
 
     def finish(self, timeout_s: float) -> bool:
         """Ship the rest and the final status; False when that took longer. Assumes that the writer is closed.
@@ -176,7 +180,7 @@ class Shipper:
         May be called again, to wait longer.
         """
         self._ending.set()
-        self._wake.set()
+        self._wakes.put(None)
         return self._done.wait(timeout_s)
 
     @property
@@ -196,15 +200,22 @@ class Shipper:
         heartbeat_at = self._monotonic()
         pause, retry = LINGER_S, FIRST_RETRY_S
         while not self._ending.is_set():
-            if self._courier.ship(self._position()):
+            position = self._position()
+            self._ahead.prepare(position)
+            if self._courier.ship(position):
                 pause, retry = LINGER_S, FIRST_RETRY_S
                 if self._monotonic() >= heartbeat_at:
                     heartbeat_at = self._monotonic() + self._heartbeat_s
                     self._courier.send_status(self._status("running", "", final=False))
             else:
                 pause, retry = retry, min(2 * retry, LAST_RETRY_S)
-            self._wake.wait(pause)
-            self._wake.clear()
+            self._sleep(pause)
+
+    def _sleep(self, pause_s: float) -> None:
+        try:
+            self._wakes.get(timeout=pause_s)
+        except Empty:
+            pass
 
     def _ship_the_end(self) -> None:
         deliver_all(self._courier)

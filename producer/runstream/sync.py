@@ -10,7 +10,7 @@ from pathlib import Path
 from runstream_schemas.settings import Settings
 
 from .journal import layout
-from .journal.place import find_journals, remove_pointer
+from .journal.place import find_elsewhere, find_journals, remove_pointer
 from .journal.ring import InUse, NotAJournal, Ring
 from .shipper import Courier, deliver_all
 from .status import LOST, status_message
@@ -38,9 +38,11 @@ def sync_journals(
     """Ship every journal in the directory whose process is gone, one after the other. Raises nothing.
 
     Each gets `timeout_s` to reach the event log. What is shipped twice, because a process died between sending and
-    noting it, has the same identity and the same content.
+    noting it, has the same identity and the same content. Of journals elsewhere, to which the directory has no pointer
+    because it could not be written, those for the same event log are shipped.
     """
-    for path in find_journals(settings.journal_dir):
+    here = find_journals(settings.journal_dir)
+    for path in here:
         try:
             ring = Ring.recover(path)
         except InUse as error:
@@ -49,6 +51,24 @@ def sync_journals(
             yield Recovered(path, "", 0, 0, 0, "not a journal", str(error))
         else:
             yield _ship(ring, settings, monotonic() + timeout_s, monotonic)
+    for path in find_elsewhere():
+        if path not in here and (found := _meant_for(settings.url, path)) is not None:
+            yield _ship(found, settings, monotonic() + timeout_s, monotonic)
+
+
+def _meant_for(url: str, path: Path) -> Ring | None:
+    """The journal, if its process is gone and it is to be shipped to that event log."""
+    try:
+        ring = Ring.recover(path)
+    except (InUse, NotAJournal, OSError):
+        return None
+    try:
+        if ring.info.get("url") == url:
+            return ring
+    except ValueError:
+        pass  # damaged, and nobody's
+    ring.close(remove=False)
+    return None
 
 
 def _ship(ring: Ring, settings: Settings, deadline: float, monotonic: Callable[[], float]) -> Recovered:

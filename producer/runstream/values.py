@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from runstream_schemas.limits import MAX_METRIC_NAME_BYTES
+
+from .secrets import redact_value
 
 MAX_KEY_SET_BYTES = 384 * 1024
 """A row's definition and values take at most this many bytes in the journal and on the wire, so that one row always
@@ -44,9 +47,32 @@ def clean_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], list[Re
         try:
             values[name] = as_number(value)
         except Exception:
-            kind = type(value).__name__
-            rejected.append(Rejection("value", 1, f"metric {name!r:.100}: {value!r:.60} ({kind}) is not a number"))
+            message = f"metric {name!r:.100} is {shown(value, name)}, which is not a number"
+            rejected.append(Rejection("value", 1, message))
     return values, rejected
+
+
+def shown(value: object, key: str = "") -> str:
+    """The value in a message: a short one as it is written, any other by its type and shape. Never raises.
+
+    Credentials are taken out, by their shape and by the key that the value stands under. An object's own `repr` is not
+    asked: it may raise, copy from an accelerator, or write out millions of elements.
+    """
+    kind = type(value).__name__
+    if type(value) is str:
+        return f"{redact_value(key, value[:200])[:40]!r} ({kind})"
+    if value is None or type(value) in (bool, float, complex):
+        return repr(value)
+    if isinstance(value, type):
+        return f"the type {value.__name__}"
+    if type(value) is int:
+        return repr(value) if abs(value) < 2**128 else f"an int of {value.bit_length()} bits"
+    try:
+        shape = getattr(value, "shape", None)
+        size = f" of shape {tuple(shape)}" if shape is not None else ""
+    except Exception:
+        size = ""
+    return f"an object of type {kind}{size}"
 
 
 def as_number(value: Any) -> float:
@@ -57,22 +83,30 @@ def as_number(value: Any) -> float:
     """
     if isinstance(value, (str, bytes, bytearray)):
         raise TypeError("text is not a number")
+    if isinstance(value, numbers.Complex) and not isinstance(value, numbers.Real):
+        # NumPy's would be taken without their imaginary part.
+        raise TypeError("a complex number is no point on an axis")
     try:
         return float(value)
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
+    except TypeError:
+        # NumPy converts arrays of one element only when they have no dimension; torch converts all of them.
+        if hasattr(value, "item"):
+            return as_number(value.item())
+        raise
 
 
 def name_fault(name: object) -> str:
     """What is wrong with a metric name, empty for nothing."""
     if not isinstance(name, str):
-        return f"metric name {name!r:.80} is not text"
+        return f"a metric name is {shown(name)}, which is not text"
     if not name:
         return "a metric name is empty"
     try:
         length = len(name.encode())
     except UnicodeEncodeError:
-        return f"metric name {name!r:.80} is not valid Unicode"
+        return f"metric name {name[:80]!a} is not valid Unicode"
     if length > MAX_METRIC_NAME_BYTES:
         return f"metric name {name[:40]!r}… has {length} bytes; {MAX_METRIC_NAME_BYTES} are allowed"
     return ""

@@ -1,33 +1,22 @@
 """`Run.log_artifact`, from the call to the event."""
 
-import os
 from pathlib import Path
 from typing import Any
 
-import fastavro
 import pytest
+from event_files import events
+from runs import start
 
-from runstream.api import init
 from runstream.run import Run
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    for name in list(os.environ):
-        if name.startswith("RUNSTREAM_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("RUNSTREAM_SYSTEM_PERIOD_S", "0")
-    made = init("test", dir=tmp_path / "dir")
-    assert isinstance(made, Run)
-    return made
+def run(tmp_path: Path) -> Run:
+    return start(tmp_path / "dir")
 
 
 def artifacts(tmp_path: Path) -> dict[str, dict[str, Any]]:
-    found: list[Any] = []
-    for path in sorted((tmp_path / "dir" / "log" / "artifact").glob("*.avro")):
-        with path.open("rb") as file:
-            found += fastavro.reader(file)
-    return {record["name"]: record for record in found}
+    return {record["name"]: record for record in events(tmp_path / "dir", "artifact")}
 
 
 def test_a_checkpoint_overwritten_right_after_the_call_is_kept_as_it_was(run: Run, tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
 """Cutting and encoding: every point once, in messages of bounded size, the same bytes whoever ships."""
 
 import random
-import struct
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
-import fastavro
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,7 @@ from runstream.frames import encode_batch
 from runstream.journal import layout
 from runstream.journal.ring import Ring, Shipment
 from runstream.journal.writer import JournalWriter
-from runstream_schemas.avro import current, encode_long
+from runstream_schemas.avro import current
 from runstream_schemas.limits import MAX_EVENT_BYTES
 
 RUN = UUID("01935000-0000-7000-8000-000000000001")
@@ -47,39 +46,35 @@ def points(messages: list[Message]) -> list[tuple[str, int, float, int]]:
     return found
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
-def test_longs_are_encoded_as_avro_says(values: list[int]) -> None:
-    import io
-
-    for value in values:
-        buffer = io.BytesIO()
-        fastavro.schemaless_writer(buffer, "long", value)
-        assert encode_long(value) == buffer.getvalue()
-
-
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6), min_size=1, max_size=4, unique=True
     ),
-    st.lists(st.tuples(st.integers(-5, 5), st.floats()), min_size=1, max_size=30),
+    st.lists(st.tuples(st.integers(-5, 5), st.floats(), st.integers(1000, 5000)), min_size=1, max_size=30),
     st.booleans(),
 )
-def test_a_frame_is_what_avro_decodes_sorted_by_step_then_time(
-    names: list[str], rows: list[tuple[int, float]], automatic: bool
+def test_a_batch_is_the_bytes_that_avro_writes_for_its_frame_sorted_by_step_then_time(
+    names: list[str], logged: list[tuple[int, float, int]], automatic: bool
 ) -> None:
+    clock_zero_ns = 1000 * ATTEMPT + 77
+    clock_ns = list(accumulate(pause for _, _, pause in logged))
     row = layout.row_struct(len(names))
-    packed = b"".join(
-        row.pack(1, step, *[value + i for i in range(len(names))], time) for time, (step, value) in enumerate(rows)
-    )
-    record = METRIC.decode_datum(encode_batch(RUN, 1, ATTEMPT, 7, [(names, automatic, packed)]))
-    (frame,) = record["frames"]
-    expected = sorted((step, time) for time, (step, _) in enumerate(rows))
-    assert list(zip(frame["steps"], frame["times"], strict=True)) == expected
-    assert frame["auto_steps"] is automatic and str(record["run_id"]) == str(RUN) and record["seq"] == 7
-    assert [column["metric"] for column in frame["columns"]] == names
-    for i, column in enumerate(frame["columns"]):
-        wanted = [rows[time][1] + i for _, time in expected]
-        assert struct.pack(f"{len(wanted)}d", *column["values"]) == struct.pack(f"{len(wanted)}d", *wanted)
+    rows = [
+        (step, (clock_zero_ns + ns) // 1000, [value + i for i in range(len(names))], ns)
+        for ns, (step, value, _) in zip(clock_ns, logged, strict=True)
+    ]
+    packed = b"".join(row.pack(1, step, *values, ns) for step, _, values, ns in rows)
+    rows.sort(key=lambda fields: fields[:2])
+    frame = {
+        "auto_steps": automatic,
+        "steps": [step for step, *_ in rows],
+        "times": [time for _, time, *_ in rows],
+        "columns": [
+            {"metric": name, "values": [values[i] for _, _, values, _ in rows]} for i, name in enumerate(names)
+        ],
+    }
+    record = {"run_id": str(RUN), "rank": 1, "attempt": ATTEMPT, "seq": 7, "frames": [frame]}
+    assert encode_batch(RUN, 1, ATTEMPT, 7, [(names, automatic, packed)], clock_zero_ns) == METRIC.encode_datum(record)
 
 
 KEY_SETS = [["a"], ["a", "b"], ["lr"], [f"m{i}" for i in range(50)], ["b", "a"]]

@@ -3,67 +3,15 @@
 import struct
 import threading
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from journals import ATTEMPT, RUN, SMALL, Journal, memory_ring
 
 from runstream.journal import layout
-from runstream.journal.place import candidates, file_system, find_journals, is_network, open_ring
 from runstream.journal.reader import ChunkReader
 from runstream.journal.ring import InUse, NotAJournal, Ring, Shipment
-from runstream.journal.writer import JournalWriter
-
-RUN = UUID("01935000-0000-7000-8000-000000000001")
-ATTEMPT = 1_795_000_000_000_000
-SMALL = layout.CHUNKS_OFFSET + 2 * layout.CHUNK_BYTES
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.ns = 5_000_000_000
-
-    def __call__(self, _: int) -> int:
-        return self.ns
-
-
-def memory_ring(size: int = SMALL) -> Ring:
-    return Ring.create(None, size=size, run_id=RUN, rank=0, attempt=ATTEMPT, info={})
-
-
-class Journal:
-    """A writer over a ring in memory, with what it warned about."""
-
-    def __init__(self, ring: Ring | None = None, start_step: int | None = None) -> None:
-        self.ring = ring or memory_ring()
-        self.clock = Clock()
-        self.warnings: list[str] = []
-        self.writer = JournalWriter(
-            self.ring,
-            start_step=start_step,
-            warn=lambda reason, message: self.warnings.append(reason),
-            on_chunk=lambda: None,
-            clock=self.clock,
-        )
-
-    def rows(self) -> list[tuple[tuple[str, ...], bool, int, list[float], int]]:
-        """All committed rows as (names, automatic, step, values, time)."""
-        found = []
-        serial = 1
-        while self.ring.is_open(serial):
-            reader = ChunkReader(self.ring, serial)
-            stretch = reader.take()
-            for number, ranges in stretch.rows.items():
-                keys = reader.key_sets[number]
-                row = layout.row_struct(len(keys.names))
-                for fields in row.iter_unpack(reader.rows(ranges)):
-                    found.append((keys.names, keys.automatic, fields[1], list(fields[2:-1]), fields[-1]))
-            reader.close()
-            serial += 1
-        return sorted(found, key=lambda row: row[-1])
 
 
 @given(
@@ -102,6 +50,38 @@ def test_times_are_unique_and_grow_even_when_the_clock_stands_still_or_goes_back
     times = [row[-1] for row in journal.rows()]
     assert times[:3] == [ATTEMPT + 1, ATTEMPT + 2, ATTEMPT + 3]
     assert times[3] > ATTEMPT + 3_000_000_000
+
+
+@given(st.lists(st.integers(-2_000, 3_000), max_size=50))
+def test_times_in_microseconds_are_unique_and_grow_however_the_clock_moves(pauses_ns: list[int]) -> None:
+    journal = Journal()
+    for pause in pauses_ns:
+        journal.clock.ns += pause
+        journal.writer.append({"a": 1.0})
+        assert journal.writer.now_us() <= journal.writer.moment_us()
+    times = [row[-1] for row in journal.rows()]
+    assert len(times) == len(set(times)) == len(pauses_ns)
+    assert all(time > ATTEMPT for time in times)
+
+
+def test_time_is_the_attempts_moment_and_what_its_clock_went_on_since() -> None:
+    journal = Journal()
+    journal.clock.ns += 7_000_999
+    journal.writer.append({"a": 1.0})
+    journal.clock.ns += 1_001
+    journal.writer.append({"a": 1.0})
+    assert [row[-1] for row in journal.rows()] == [ATTEMPT + 7_000, ATTEMPT + 7_002]
+
+
+def test_a_row_lies_in_the_journal_as_the_layout_says() -> None:
+    journal = Journal()
+    journal.clock.ns += 123_456
+    journal.writer.append({"loss": 0.5, "lr": 0.25}, 9)
+    row = journal.ring.buffer[journal.writer.position - 40 : journal.writer.position]
+    assert row.hex() == (
+        "01000000000000000900000000000000000000000000e03f000000000000d03f40d4072a01000000"
+    )  # key set 1, step 9, 0.5, 0.25, 5,000,123,456 ns
+    assert journal.ring.clock_zero_ns == 1000 * ATTEMPT - 5_000_000_000
 
 
 def test_steps_count_from_the_last_step_and_from_start_step() -> None:
@@ -212,6 +192,15 @@ def test_foreign_and_short_files_are_no_journals(tmp_path: Path) -> None:
             Ring.recover(path)
 
 
+def test_a_journal_of_another_version_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "old.journal"
+    content = bytearray(SMALL)
+    layout.IDENTITY.pack_into(content, 0, layout.MAGIC, 1, layout.CHUNK_BYTES, 2, ATTEMPT, 0, RUN.bytes)
+    path.write_bytes(content)
+    with pytest.raises(NotAJournal, match=r"version 1.*the runstream that wrote it"):
+        Ring.recover(path)
+
+
 def test_a_shipment_is_found_again_only_under_its_own_number() -> None:
     ring = memory_ring()
     shipment = Shipment(5, 1, 100, 200, 4, 5, 77, None, 9)
@@ -220,60 +209,19 @@ def test_a_shipment_is_found_again_only_under_its_own_number() -> None:
     assert ring.shipment(5 + layout.SHIPMENT_SLOTS) is None
 
 
-MOUNTS = """\
-22 1 8:1 / / rw - ext4 /dev/sda1 rw
-30 22 0:40 / /home rw shared:1 - nfs4 server:/home rw
-31 30 0:41 / /home/with\\040blank rw - tmpfs tmpfs rw
-32 22 0:42 / /mnt/cloud rw - fuse.s3fs s3fs rw
-"""
+def test_a_close_in_the_middle_of_a_new_key_set_does_not_mix_up_the_rows_before_it() -> None:
+    journal = Journal()
+    journal.writer.append({"a": 1.0, "b": 2.0}, 0)
 
+    class Terminated:
+        """Its conversion is where a signal handler ends the run."""
 
-@pytest.mark.parametrize(
-    ("path", "kind", "network"),
-    [
-        ("/var/x", "ext4", False),
-        ("/home/me", "nfs4", True),
-        ("/home/with blank/y", "tmpfs", False),
-        ("/mnt/cloud/z", "fuse.s3fs", True),
-        ("/homes", "ext4", False),
-    ],
-)
-def test_network_file_systems_are_recognised(path: str, kind: str, network: bool) -> None:
-    assert file_system(Path(path), MOUNTS) == kind
-    assert is_network(Path(path), lambda: MOUNTS) is network
+        def __float__(self) -> float:
+            journal.writer.close_unlocked()
+            return 3.0
 
-
-def test_the_journal_avoids_network_file_systems_and_leaves_a_pointer(tmp_path: Path) -> None:
-    shared, local = tmp_path / "shared", tmp_path / "local"
-    ring, reason = open_ring(
-        shared,
-        size=SMALL,
-        run_id=RUN,
-        rank=0,
-        attempt=ATTEMPT,
-        info={},
-        environ={"SLURM_TMPDIR": str(local)},
-        network=lambda path: path == shared,
-    )
-    assert ring.path is not None and local in ring.path.parents
-    assert "network" in reason
-    assert find_journals(shared) == [ring.path]
-    ring.close(remove=True)
-    assert find_journals(shared) == [] and not list(shared.glob("*.pointer"))
-
-
-def test_without_any_place_the_journal_is_in_memory(tmp_path: Path) -> None:
-    blocker = tmp_path / "file"
-    blocker.touch()
-    ring, reason = open_ring(
-        blocker / "journal",
-        size=SMALL,
-        run_id=RUN,
-        rank=0,
-        attempt=ATTEMPT,
-        info={},
-        environ={},
-        network=lambda path: True,
-    )
-    assert ring.path is None and str(blocker) in reason
-    assert len(list(candidates(blocker, {}))) == 2
+    journal.writer.append({"c": Terminated()}, 1)
+    assert [(names, values) for names, _, _, values, _ in journal.rows()] == [
+        (("a", "b"), [1.0, 2.0]),
+        (("c",), [3.0]),
+    ]

@@ -7,10 +7,9 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Any
 
-import fastavro
 import pytest
+from event_files import events, points
 
 from runstream.sync import Recovered, sync_journals
 from runstream_schemas.settings import load
@@ -29,28 +28,8 @@ def script(directory: Path, body: str, **environ: str) -> subprocess.Popen[str]:
     )
 
 
-def events(directory: Path, event: str) -> list[dict[str, Any]]:
-    found: list[Any] = []
-    for path in sorted((directory / "log" / event).glob("*.avro")):
-        with path.open("rb") as file:
-            found += fastavro.reader(file)
-    return sorted(found, key=lambda record: record.get("time", record.get("seq", 0)))
-
-
 def steps(directory: Path, metric: str = "m") -> list[int]:
-    """Steps of the metric, each batch counted once by its seq; a batch that comes twice must be the same."""
-    batches: dict[tuple[Any, ...], Any] = {}
-    for record in events(directory, "metric"):
-        identity = (record["run_id"], record["rank"], record["attempt"], record["seq"])
-        assert batches.setdefault(identity, record) == record, "one seq with two contents"
-    return sorted(
-        step
-        for record in batches.values()
-        for frame in record["frames"]
-        for column in frame["columns"]
-        if column["metric"] == metric
-        for step in frame["steps"]
-    )
+    return sorted(step for step, _ in points(directory)[metric])
 
 
 def sync(directory: Path) -> list[Recovered]:
@@ -209,6 +188,9 @@ ENDINGS = {
     "exit without finish": ("pass", "finished", ""),
     "uncaught exception": ("raise ValueError('bad loss')", "failed", "ValueError: bad loss"),
     "interrupt": ("os.kill(os.getpid(), signal.SIGINT); time.sleep(5)", "killed", "KeyboardInterrupt"),
+    "exit inside of with": ("with run: sys.exit(0)", "finished", ""),
+    "exit with a code inside of with": ("with run: sys.exit(3)", "failed", "SystemExit: 3"),
+    "exception inside of with": ("with run: raise KeyError('lr')", "failed", "KeyError: 'lr'"),
     "terminated": ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)", "killed", "SIGTERM"),
 }
 

@@ -1,60 +1,20 @@
 """What training code does to a run, and that nothing of it harms training."""
 
+import copy
 import logging
-import math
-import os
+import pickle
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import fastavro
-import numpy as np
 import pytest
+from event_files import events, last_status, points
+from runs import start
 
 import runstream
 from runstream.api import init
-from runstream.run import Run
-from runstream_schemas.settings import SettingsError
-
-
-@pytest.fixture(autouse=True)
-def quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No sampling in the middle of a test, and no settings from outside."""
-    for name in list(os.environ):
-        if name.startswith(("RUNSTREAM_", "SLURM_", "LOCAL_")) or name in ("RANK", "WORLD_SIZE"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("RUNSTREAM_SYSTEM_PERIOD_S", "0")
-    monkeypatch.setenv("RUNSTREAM_JOURNAL_BYTES", "8000000")
-
-
-def start(directory: Path, **arguments: Any) -> Run:
-    run = init(arguments.pop("experiment", "test"), dir=directory, **arguments)
-    assert isinstance(run, Run)
-    return run
-
-
-def events(directory: Path, event: str) -> list[dict[str, Any]]:
-    """All events of a kind in the log directory, by a plain Avro reader, in order of time."""
-    found: list[Any] = []
-    for path in sorted((directory / "log" / event).glob("*.avro")):
-        with path.open("rb") as file:
-            found += fastavro.reader(file)
-    return sorted(found, key=lambda record: record.get("time", record.get("seq", 0)))
-
-
-def points(directory: Path) -> dict[str, list[tuple[int, float]]]:
-    """(step, value) by metric."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for record in events(directory, "metric"):
-        for frame in record["frames"]:
-            for column in frame["columns"]:
-                found.setdefault(column["metric"], []).extend(zip(frame["steps"], column["values"], strict=True))
-    return found
-
-
-def last_status(directory: Path) -> dict[str, Any]:
-    return events(directory, "status")[-1]
+from runstream.seen import SeenAttempts
 
 
 def test_a_run_leaves_its_points_params_tags_and_end_in_the_log_directory(tmp_path: Path) -> None:
@@ -85,115 +45,6 @@ def test_a_run_leaves_its_points_params_tags_and_end_in_the_log_directory(tmp_pa
     )
     assert end["last_step"] == 1
     assert not list((tmp_path / "journal").glob("*.journal"))
-
-
-BAD_VALUES = ["text", None, 1j, object(), [1.0, 2.0], np.zeros(3), b"1", {"nested": 1}]
-
-
-@pytest.mark.parametrize("value", BAD_VALUES, ids=[type(value).__name__ for value in BAD_VALUES])
-def test_a_value_that_is_no_number_is_dropped_counted_and_said_once_beside_its_neighbours(
-    tmp_path: Path, value: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    with start(tmp_path) as run:
-        for step in range(3):
-            run.log({"bad": value, "good": 1.0}, step)
-    assert points(tmp_path) == {"good": [(0, 1.0), (1, 1.0), (2, 1.0)]}
-    assert last_status(tmp_path)["dropped"] == {"value": 3}
-    assert last_status(tmp_path)["logged"] == 6
-    assert len([record for record in caplog.records if "not a number" in record.getMessage()]) == 1
-
-
-GOOD_VALUES = [
-    (math.nan, math.nan),
-    (math.inf, math.inf),
-    (-math.inf, -math.inf),
-    (2**53 + 1, float(2**53)),
-    (10**400, math.inf),
-    (True, 1.0),
-    (np.float32(0.1), float(np.float32(0.1))),
-    (np.int64(7), 7.0),
-    (np.array(2.5), 2.5),
-]
-
-
-@pytest.mark.parametrize(("value", "stored"), GOOD_VALUES, ids=[repr(value)[:20] for value, _ in GOOD_VALUES])
-def test_numbers_of_all_kinds_are_stored(tmp_path: Path, value: Any, stored: float) -> None:
-    with start(tmp_path) as run:
-        run.log({"m": value}, 0)
-    ((_, found),) = points(tmp_path)["m"]
-    assert found == stored or (math.isnan(found) and math.isnan(stored))
-
-
-def test_a_tensor_of_one_element_is_a_number_and_of_many_is_none(tmp_path: Path) -> None:
-    class Tensor:
-        """What a torch tensor does in `float`."""
-
-        def __init__(self, elements: int) -> None:
-            self.elements = elements
-
-        def __float__(self) -> float:
-            if self.elements != 1:
-                raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
-            return 4.0
-
-    with start(tmp_path) as run:
-        run.log({"one": Tensor(1), "many": Tensor(2)}, 0)
-    assert points(tmp_path) == {"one": [(0, 4.0)]}
-
-
-NAMES = ["loss\nnew line", 'with "quotes" and \\', "emoji 🔥", "x" * 1024, "a b/c.d", "'; DROP TABLE point"]
-
-
-def test_names_with_any_text_are_kept(tmp_path: Path) -> None:
-    with start(tmp_path) as run:
-        run.log(dict.fromkeys(NAMES, 1.0), 0)
-    assert set(points(tmp_path)) == set(NAMES)
-
-
-@pytest.mark.parametrize("name", ["", "x" * 10_240, "\ud800", 7, None, ("a", "b")])
-def test_a_bad_name_is_dropped_and_counted(tmp_path: Path, name: Any) -> None:
-    with start(tmp_path) as run:
-        run.log({name: 1.0, "good": 2.0}, 0)
-    assert points(tmp_path) == {"good": [(0, 2.0)]}
-    assert last_status(tmp_path)["dropped"] == {"name": 1}
-
-
-@pytest.mark.parametrize(("step", "kept"), [(-5, -5), (3.0, 3), (np.int32(4), 4), (2**63 - 1, 2**63 - 1), (True, 1)])
-def test_steps_of_any_sign_and_kind_of_integer_are_kept(tmp_path: Path, step: Any, kept: int) -> None:
-    with start(tmp_path) as run:
-        run.log({"m": 1.0}, step)
-    assert points(tmp_path) == {"m": [(kept, 1.0)]}
-
-
-@pytest.mark.parametrize("step", [2**63, -(2**63) - 1, 3.5, "7", math.nan, math.inf, [1]])
-def test_a_step_that_is_no_integer_of_64_bits_is_dropped_and_counted(tmp_path: Path, step: Any) -> None:
-    with start(tmp_path) as run:
-        run.log({"a": 1.0, "b": 2.0}, step)
-        run.log({"a": 1.0}, 1)
-    assert points(tmp_path) == {"a": [(1, 1.0)]}
-    assert last_status(tmp_path)["dropped"] == {"step": 2}
-
-
-def test_after_the_greatest_step_counting_on_is_refused_not_wrapped(tmp_path: Path) -> None:
-    with start(tmp_path) as run:
-        run.log({"a": 1.0}, 2**63 - 1)
-        run.log({"a": 2.0})
-    assert last_status(tmp_path)["dropped"] == {"step": 1}
-
-
-@pytest.mark.parametrize("metrics", [{}, [], None, "text", 7, [("a", 1.0)]])
-def test_whatever_is_passed_to_log_nothing_is_raised(tmp_path: Path, metrics: Any) -> None:
-    with start(tmp_path) as run:
-        run.log(metrics, 0)
-        run.log({"good": 1.0}, 1)
-    assert points(tmp_path) == {"good": [(1, 1.0)]}
-
-
-def test_repeated_and_unordered_steps_are_all_kept(tmp_path: Path) -> None:
-    with start(tmp_path) as run:
-        for step in (5, 1, 5, 3):
-            run.log({"m": float(step)}, step)
-    assert points(tmp_path)["m"] == [(1, 1.0), (3, 3.0), (5, 5.0), (5, 5.0)]
 
 
 def test_log_after_finish_does_nothing_and_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -251,7 +102,7 @@ def test_a_resumed_run_is_a_later_attempt(tmp_path: Path) -> None:
 
 
 def test_resume_never_and_must_are_checked_against_what_the_directory_has_seen(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="never seen"):
+    with pytest.raises(ValueError, match=f"run mine .rank 0. was never seen in {tmp_path}"):
         start(tmp_path, run_id="mine", resume="must")
     first = start(tmp_path, run_id="mine", resume="never")
     first.finish()
@@ -262,11 +113,18 @@ def test_resume_never_and_must_are_checked_against_what_the_directory_has_seen(t
     again.finish()
 
 
+def test_a_rank_that_joins_a_resumed_run_satisfies_resume_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(tmp_path, run_id="mine").finish()
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    joined = start(tmp_path, run_id="mine", resume="must")
+    assert joined.rank == 1
+    assert joined.finish()
+
+
 def test_a_second_attempt_is_later_even_when_the_clock_went_back_an_hour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import time
-
     first = start(tmp_path, run_id="mine")
     first.finish()
     now = time.time_ns()
@@ -276,21 +134,40 @@ def test_a_second_attempt_is_later_even_when_the_clock_went_back_an_hour(
     assert second.attempt > first.attempt
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"experiment": ""},
-        {"name": ""},
-        {"config": 3},
-        {"resume": "maybe"},
-        {"start_step": "x"},
-        {"run_id": ""},
-        {"url": "http://nonsense"},
-    ],
-)
-def test_init_raises_a_value_error_for_wrong_arguments(tmp_path: Path, arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):
-        start(tmp_path, **arguments)
+def test_a_clock_that_is_set_back_an_hour_while_a_run_goes_on_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start(tmp_path) as run:
+        run.log({"m": 1.0}, 0)
+        now = time.time_ns()
+        monkeypatch.setattr(time, "time_ns", lambda: now - 3_600_000_000_000)
+        monkeypatch.setattr(time, "time", lambda: now / 1e9 - 3600)
+        run.log({"m": 2.0}, 1)
+        run.set_tag("later")
+    times = [time for batch in events(tmp_path, "metric") for frame in batch["frames"] for time in frame["times"]]
+    (tag,) = events(tmp_path, "tag")
+    assert run.attempt < times[0] < times[1] < tag["time"] < last_status(tmp_path)["time"]
+
+
+def test_two_processes_that_begin_one_rank_in_the_same_microsecond_are_two_attempts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    monkeypatch.setattr(SeenAttempts, "newest", lambda *_: None)  # neither has seen the other
+    first, second = start(tmp_path, run_id="mine"), start(tmp_path, run_id="mine")
+    first.log({"m": 1.0}, 0)
+    second.log({"m": 2.0}, 0)
+    assert first.finish() and second.finish()
+    assert first.id == second.id and first.attempt != second.attempt
+    assert sorted(points(tmp_path)["m"]) == [(0, 1.0), (0, 2.0)]
+
+
+def test_a_model_that_holds_its_run_can_be_copied_and_pickling_a_run_names_the_remedy(tmp_path: Path) -> None:
+    with start(tmp_path) as run:
+        assert copy.deepcopy({"run": run, "weights": [1.0]})["run"] is run
+        with pytest.raises(TypeError, match=r"send run.id, and call runstream.init\(run_id=…\) there"):
+            pickle.dumps(run)
 
 
 def test_disabled_mode_does_nothing_at_all(tmp_path: Path) -> None:
@@ -350,9 +227,3 @@ def test_a_directory_where_nothing_can_be_made_does_not_stop_training(
     assert run.finish()
     assert points(tmp_path) == {"m": [(0, 1.0)]}
     assert last_status(tmp_path)["crash_safe"] is False
-
-
-def test_settings_errors_name_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNSTREAM_HEARTBEAT_S", "often")
-    with pytest.raises(SettingsError, match="heartbeat_s is 'often'"):
-        start(tmp_path)

@@ -81,8 +81,8 @@ def describe(
         rank=identity.rank,
         attempt=identity.attempt,
         time=time,
-        name=short_text(name),
-        type=short_text(type) or "file",
+        name=short_text(name) or "artifact",
+        type="file" if type is None else short_text(type) or "file",
         step=None if step is None else clean_step(step),
         metadata=_metadata_json(metadata),
         aliases=list(dict.fromkeys(short_text(alias) for alias in _listed(aliases)[:MAX_ALIASES])),
@@ -97,7 +97,10 @@ def short_text(value: object, limit: int = MAX_NAME_CHARACTERS) -> str:
 def _listed(aliases: object) -> list[object]:
     if aliases is None or isinstance(aliases, str):
         return [aliases] if aliases else []
-    return list(aliases) if isinstance(aliases, Iterable) else [aliases]
+    try:
+        return list(aliases) if isinstance(aliases, Iterable) else [aliases]
+    except Exception:
+        return []  # they cannot be read, which is no reason to lose the artifact
 
 
 def _metadata_json(metadata: object) -> str:

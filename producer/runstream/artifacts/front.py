@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ..values import shown
 from .completion import Emit
 from .description import MAX_URI_CHARACTERS, Description, Identity, describe, short_text
 from .snapshot import SourceError
 from .staging import Item, stage_immutable, stage_record, stage_snapshot
-from .uploader import Uploader
+from .uploader import Uploader, Warn
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_URI_AS_PATH: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+"""What `Path("s3://bucket/key")` makes of a URI."""
 
 _fronts: weakref.WeakSet[Artifacts] = weakref.WeakSet()
 
@@ -37,7 +40,7 @@ class Artifacts:
         staging_dir: Path,
         root_url: str,
         emit: Emit,
-        warn: Callable[[str], None],
+        warn: Warn,
         identity: Callable[[], Identity],
     ) -> None:
         """Nothing is opened or created before the first artifact.
@@ -46,7 +49,7 @@ class Artifacts:
             staging_dir: Where snapshots wait for their upload.
             root_url: The artifact root, a path or any URL of fsspec.
             emit: Records an artifact event, in the background; returns True once it survives this process.
-            warn: Tells the user, from any thread.
+            warn: Tells the user, from any thread: the kind of trouble, and the message.
             identity: Run, rank and attempt at this moment; a forked child's attempt is another.
         """
         self._staging_dir = staging_dir
@@ -65,7 +68,7 @@ class Artifacts:
         type: str = "file",
         step: int | None = None,
         metadata: Mapping[str, Any] | None = None,
-        aliases: Iterable[str] = (),
+        aliases: Iterable[str] | str = (),
         immutable: bool = False,
     ) -> None:
         """Keep a file or directory as it is now, or record an existing URI; see Run.log_artifact.
@@ -78,7 +81,7 @@ class Artifacts:
             self._identity(), time=time, name=shown_name, type=type, step=step, metadata=metadata, aliases=aliases
         )
         if not isinstance(text, str) or not text:
-            item = self._failed(description, f"{path_or_uri!r:.200} is neither a path nor a URI")
+            item = self._failed(description, f"{shown(path_or_uri)} is neither a path nor a URI")
         elif _URI.match(text):
             uri = short_text(text, MAX_URI_CHARACTERS)
             item = stage_record(self._staging_dir, description.record(state="referenced", uri=uri), description)
@@ -108,7 +111,8 @@ class Artifacts:
         try:
             return stage(self._staging_dir, description, self._root_url, Path(path).absolute())
         except (SourceError, ValueError) as error:  # ValueError: a path with a zero byte
-            return self._failed(description, str(error))
+            hint = "; give a URI as text, a Path drops one of its slashes" if _URI_AS_PATH.match(path) else ""
+            return self._failed(description, f"{error}{hint}")
         except OSError as error:
             return self._failed(description, f"no snapshot of {path}: {error.strerror} in {self._staging_dir}")
 

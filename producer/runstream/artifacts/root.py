@@ -7,6 +7,7 @@ forced to the disk: like a journal, an artifact survives the process, and what t
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,6 +21,9 @@ from .snapshot import clone_file
 
 ATOMIC_PUT: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "memory"})
 """Object stores, where an upload is visible as a whole or not at all. Elsewhere a temporary name is needed."""
+
+ABANDONED_S: Final = 86_400.0
+"""An upload writes all the time; one that has not done so for a day belongs to a process that died."""
 
 Check = Callable[[], None]
 """Raises when what was stored must not become visible."""
@@ -54,10 +58,16 @@ def open_root(url: str) -> Root:
 
 
 class LocalRoot:
-    """A directory; needs nothing but the file system."""
+    """A directory; needs nothing but the file system. What killed processes half wrote is removed when it is old."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, now: Callable[[], float] = time.time) -> None:
         self._directory = directory.absolute()
+        for half in (self._directory / "tmp").glob("*"):
+            try:
+                if now() - half.stat().st_ctime > ABANDONED_S:
+                    half.unlink()
+            except OSError:
+                pass  # another process removed it, or nobody may
 
     def put(self, source: Path, address: Address, check: Check, *, owned: bool) -> str:
         """See Root.put; the name appears by renaming."""

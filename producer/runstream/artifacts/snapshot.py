@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 FICLONE: Final = 0x40049409
 """ioctl of linux/fs.h: the destination shares the source's blocks until one is written (btrfs, XFS, bcachefs, ZFS)."""
+
+COPY_BYTES: Final = 1024 * 1024
+"""Read and written at once: larger pieces are no quicker."""
 
 
 class SourceError(Exception):
@@ -34,14 +36,15 @@ def clone_file(source: Path, destination: Path) -> None:
             try:
                 fcntl.ioctl(copy.fileno(), FICLONE, reader)
             except OSError:
-                shutil.copyfileobj(content, copy, 1024 * 1024)
+                for part in _parts(source, content):
+                    copy.write(part)
 
 
 def snapshot(source: Path, destination: Path) -> None:
     """Keep a file or a directory as it is at this moment; the destination must not exist.
 
     Of a directory the regular files are kept, at the same relative paths. Links count as what they point to; links
-    to nothing, and sockets and other special files are left out.
+    to nothing or to themselves, sockets and other special files, and what is removed meanwhile are left out.
 
     Raises SourceError when the source cannot be read, and OSError when the destination cannot be written.
     """
@@ -52,7 +55,12 @@ def snapshot(source: Path, destination: Path) -> None:
     for path, file in files_below(source):
         copy = destination / path
         copy.parent.mkdir(parents=True, exist_ok=True)
-        clone_file(file, copy)
+        try:
+            clone_file(file, copy)
+        except SourceError:
+            if file.exists():
+                raise
+            # Removed since the directory was listed, as programs do with their temporary files.
 
 
 def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
@@ -78,6 +86,17 @@ def fingerprint(source: Path) -> dict[str, list[int]]:
         raise SourceError(f"cannot read {source}: {error.strerror}") from error
 
 
+def _parts(source: Path, content: BinaryIO) -> Iterator[bytes]:
+    while True:
+        try:
+            part = content.read(COPY_BYTES)
+        except OSError as error:
+            raise SourceError(f"cannot read {source}: {error.strerror}") from error
+        if not part:
+            return
+        yield part
+
+
 def _facts(file: Path) -> list[int]:
     facts = file.stat()
     return [facts.st_size, facts.st_mtime_ns, facts.st_ino]
@@ -87,6 +106,10 @@ def _files_below(directory: Path, prefix: str, above: frozenset[tuple[int, int]]
     try:
         here = directory.stat()
         entries = list(os.scandir(directory))
+    except FileNotFoundError as error:
+        if prefix:
+            return  # removed since the directory above was listed
+        raise SourceError(f"cannot read {directory}: {error.strerror}") from error
     except OSError as error:
         raise SourceError(f"cannot read {directory}: {error.strerror}") from error
     place = (here.st_dev, here.st_ino)
@@ -94,7 +117,11 @@ def _files_below(directory: Path, prefix: str, above: frozenset[tuple[int, int]]
         return
     for entry in entries:
         path = Path(entry.path)
-        if entry.is_dir():
+        try:
+            is_directory, is_file = entry.is_dir(), entry.is_file()
+        except OSError:
+            continue  # a link to itself
+        if is_directory:
             yield from _files_below(path, f"{prefix}{entry.name}/", above | {place})
-        elif entry.is_file():
+        elif is_file:
             yield f"{prefix}{entry.name}", path

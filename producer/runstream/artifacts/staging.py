@@ -151,7 +151,7 @@ def _stage(staging: Path, item: Item, fill: Callable[[Path], None]) -> Item:
     name = f"{item.description.time}-{uuid4().hex}"
     growing, final = staging / f".{name}", staging / name
     try:
-        growing.mkdir(parents=True)
+        growing.mkdir(mode=0o700, parents=True)  # it holds the root as it was given, perhaps with a password
         with locked(growing):
             fill(growing)
             content = {key: value for key, value in vars(item).items() if key != "directory"}

@@ -18,6 +18,9 @@ FIRST_RETRY_S: Final = 0.5
 LAST_RETRY_S: Final = 60.0
 """Pause after a root failed, doubled each time, half of it at random: thousands of jobs must not return at once."""
 
+Warn = Callable[[str, str], None]
+"""Tells the user something of a kind; each kind is said once."""
+
 
 class Uploader:
     """Completes submitted items in order. No method raises; what is not completed stays in staging."""
@@ -25,7 +28,7 @@ class Uploader:
     def __init__(
         self,
         emit: Emit,
-        warn: Callable[[str], None],
+        warn: Warn,
         *,
         open_root: Callable[[str], Root] = open_root,
         monotonic: Callable[[], float] = time.monotonic,
@@ -53,8 +56,9 @@ class Uploader:
         with self._changed:
             self._waiting.append(item)
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._work, name="runstream-artifacts", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="runstream-artifacts", daemon=True)
+                thread.start()
+                self._thread = thread
             self._changed.notify_all()
 
     def drain(self, deadline: float) -> int:
@@ -106,12 +110,13 @@ class Uploader:
         try:
             return self._completed(item)
         except RootError as error:
-            self._say(f"{error}; artifacts wait in staging, and `runstream sync` uploads them")
+            self._say("artifact root", f"{error}; artifacts wait in staging, and `runstream sync` uploads them")
             self.close()
         except Exception as error:
             self._say(
+                "artifact",
                 f"artifact {item.description.name!r} cannot be uploaded now ({type(error).__name__}: {error!s:.300}); "
-                "it waits in staging and is tried again"
+                "it waits in staging and is tried again",
             )
         return ""
 
@@ -134,15 +139,15 @@ class Uploader:
     def _recorded(self, item: Item) -> str:
         record = complete(item, self._root)
         if record["state"] == "failed":
-            self._say(f"artifact {item.description.name!r} is lost: {record['error']}")
+            self._say("artifact lost", f"artifact {item.description.name!r} is not kept: {record['error']}")
         if not self._emit(record):
             return ""
         item.remove()
         return str(record["state"])
 
-    def _say(self, message: str) -> None:
+    def _say(self, kind: str, message: str) -> None:
         try:
-            self._warn(message)
+            self._warn(kind, message)
         except Exception:
             pass  # the user's logging is broken, which is no reason to keep artifacts back
 

@@ -7,7 +7,7 @@
 A chunk begins with its serial and holds records one after the other, zeros after the last one. The first word of a
 record tells its kind:
 
-    n > 0        a row of key set n of this chunk: n, step, one double a metric, time
+    n > 0        a row of key set n of this chunk: n, step, one double a metric, time in ns of the attempt's clock
     DEFINITION   a key set: DEFINITION, number, length, JSON padded to 8 bytes, COMMITTED
     EVENT        an encoded message: EVENT, length, bytes padded to 8 bytes, COMMITTED
 
@@ -21,7 +21,8 @@ import struct
 from typing import Final
 
 MAGIC: Final = b"RSJRNL01"
-VERSION: Final = 1
+VERSION: Final = 2
+"""Raised when the meaning of a field changes: a journal of another version is refused, never misread."""
 
 DEFAULT_JOURNAL_BYTES: Final = 64 * 1024 * 1024
 """Two seconds of the fastest loop we know (3 M points/s), or hours of an ordinary one without its event log."""
@@ -57,6 +58,8 @@ AT_STATUS_TIME: Final = 88
 """Time of the newest status event that may have been sent."""
 AT_DROPPED: Final = 96
 """One counter for each of DROP_REASONS."""
+AT_CLOCK_ZERO: Final = 184
+"""When the attempt's clock stood at zero, in ns since the epoch: the writer leaves the sum to the shipper."""
 AT_ERROR: Final = 192
 ERROR_BYTES: Final = 1024
 AT_INFO: Final = 1_280

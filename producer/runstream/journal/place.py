@@ -12,6 +12,8 @@ from uuid import UUID
 
 import orjson
 
+from runstream_schemas.settings import MIN_JOURNAL_BYTES
+
 from .ring import Ring
 
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -75,7 +77,10 @@ def open_ring(
 ) -> tuple[Ring, str]:
     """The journal of a new attempt in the first place that takes it, else in memory; and why not elsewhere.
 
-    Raises nothing. A pointer in `journal_dir` tells `sync` of a journal that lies in another directory.
+    A pointer in `journal_dir` tells `sync` of a journal that lies in another directory; where that cannot be written,
+    `find_elsewhere` finds the journal.
+
+    Raises FileExistsError when another process has this attempt, and OSError when there is no memory either.
     """
     name = f"{run_id}.{rank}.{attempt}{SUFFIX}"
     reasons = []
@@ -87,13 +92,22 @@ def open_ring(
                 continue
             path = directory / name
             ring = Ring.create(path, size=size, run_id=run_id, rank=rank, attempt=attempt, info=info)
+        except FileExistsError:
+            if (directory / name).exists():
+                raise
+            reasons.append(f"{directory} is not a directory")
+            continue
         except OSError as error:
             reasons.append(f"{directory}: {error.strerror or error}")
             continue
         if directory != journal_dir:
             _write_pointer(journal_dir / (name + POINTER_SUFFIX), path)
         return ring, "; ".join(reasons)
-    ring = Ring.create(None, size=size, run_id=run_id, rank=rank, attempt=attempt, info=info)
+    try:
+        ring = Ring.create(None, size=size, run_id=run_id, rank=rank, attempt=attempt, info=info)
+    except OSError:
+        # Little memory, or a size that was mistyped. A small ring holds seconds of logging, which is mostly enough.
+        ring = Ring.create(None, size=MIN_JOURNAL_BYTES, run_id=run_id, rank=rank, attempt=attempt, info=info)
     return ring, "; ".join(reasons)
 
 
@@ -114,13 +128,26 @@ def find_journals(journal_dir: Path) -> list[Path]:
         if path.exists():
             found.append(path)
         else:
-            pointer.unlink(missing_ok=True)
+            _remove(pointer)
     return found
 
 
+def find_elsewhere(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Journals of this user in the directories that stand in for one that cannot be used, of any RUNSTREAM_DIR."""
+    places = list(candidates(Path(), environ))[1:]
+    return [path for place in dict.fromkeys(places) if place.is_dir() for path in sorted(place.glob(f"*{SUFFIX}"))]
+
+
 def remove_pointer(journal_dir: Path, journal: Path) -> None:
-    """Forget a journal that was shipped."""
-    (journal_dir / (journal.name + POINTER_SUFFIX)).unlink(missing_ok=True)
+    """Forget a journal that was shipped. Raises nothing."""
+    _remove(journal_dir / (journal.name + POINTER_SUFFIX))
+
+
+def _remove(pointer: Path) -> None:
+    try:
+        pointer.unlink(missing_ok=True)
+    except OSError:
+        pass  # a pointer to nothing is passed over
 
 
 def _write_pointer(pointer: Path, journal: Path) -> None:
@@ -128,7 +155,7 @@ def _write_pointer(pointer: Path, journal: Path) -> None:
         pointer.parent.mkdir(parents=True, exist_ok=True)
         pointer.write_bytes(orjson.dumps({"host": socket.gethostname(), "path": str(journal)}))
     except OSError:
-        pass  # without it `sync` needs to be told the directory
+        pass  # `find_elsewhere` finds it without
 
 
 def _read_mounts() -> str:

@@ -59,6 +59,7 @@ class Stretch:
     bytes: int = 0
     last_step: int | None = None
     last_time: int = 0
+    """Of its last row, in µs since the epoch."""
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.events)
@@ -69,6 +70,7 @@ class ChunkReader:
 
     def __init__(self, ring: Ring, serial: int) -> None:
         self.serial = serial
+        self._ring = ring
         self.key_sets: dict[int, KeySet] = {}
         self.position = ring.chunk_start(serial) + layout.CHUNK_HEADER_BYTES
         self._end = ring.chunk_start(serial) + ring.chunk_bytes
@@ -134,7 +136,7 @@ class ChunkReader:
         last = (self.position >> 3) - keys.words
         if not keys.aside:
             taken.last_step = self._words[last + 1]
-        taken.last_time = self._words[last + keys.words - 1]
+        taken.last_time = self._ring.time_us(self._words[last + keys.words - 1])
         return True
 
     def _count_equal(self, number: int, words: int, most: int) -> int:
@@ -172,3 +174,18 @@ class ChunkReader:
         size = sum(len(name.encode()) + COLUMN_OVERHEAD_BYTES for name in names)
         aside = all(name.startswith(SYSTEM_PREFIX) for name in names)
         self.key_sets[number] = KeySet(tuple(names), automatic, size + FRAME_OVERHEAD_BYTES, aside)
+
+
+def undelivered_points(ring: Ring) -> int:
+    """Points in the journal that have not arrived. Raises ValueError when it was closed meanwhile."""
+    last = ring.shipment(ring.delivered - 1) if ring.delivered else None
+    serial = last.serial if last else ring.released + 1
+    points = 0
+    while ring.is_open(serial):
+        reader = ChunkReader(ring, serial)
+        if last and serial == last.serial:
+            reader.take(last.end)
+        points += reader.take().points
+        reader.close()
+        serial += 1
+    return points

@@ -7,13 +7,15 @@ import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-import orjson
-
 from . import layout
+from .header import Header
 from .layout import WORD
+
+ZEROS: Final = bytes(64 * 1024)
+"""Stay in the processor's cache: a chunk is zeroed in a third of the time that zeros of its size take."""
 
 
 class NotAJournal(ValueError):
@@ -49,14 +51,14 @@ _mine: set[Path] = set()
 """Journals of this process. Opening one a second time and closing it again would drop the first one's lock (POSIX)."""
 
 
-class Ring:
+class Ring(Header):
     """A journal file mapped into memory, or the same ring in memory only. Not thread-safe: see writer and shipper.
 
     Chunks carry serials 1, 2, 3, …; a serial may be opened once all before it that lay in its place are released.
     """
 
     def __init__(self, buffer: mmap.mmap, *, path: Path | None, fd: int | None) -> None:
-        self.buffer = buffer
+        super().__init__(buffer)
         self.path = path
         self._fd = fd
         _, _, chunk_bytes, chunk_count, attempt, rank, run_id = layout.IDENTITY.unpack_from(buffer, layout.AT_IDENTITY)
@@ -103,7 +105,7 @@ class Ring:
             run_id.bytes,
         )
         ring = cls(buffer, path=path, fd=fd)
-        ring._set_text(layout.AT_INFO, layout.INFO_BYTES, orjson.dumps(info))
+        ring.set_info(info)
         return ring
 
     @classmethod
@@ -125,16 +127,19 @@ class Ring:
                 raise NotAJournal(f"{path} is too short for a journal")
             buffer = mmap.mmap(fd, size)
             magic, version, chunk_bytes, count, *_ = layout.IDENTITY.unpack_from(buffer, layout.AT_IDENTITY)
-            if (magic, version, chunk_bytes) != (layout.MAGIC, layout.VERSION, layout.CHUNK_BYTES) or (
-                size < layout.CHUNKS_OFFSET + count * chunk_bytes
-            ):
-                raise NotAJournal(f"{path} is no journal of this version")
+            if magic != layout.MAGIC:
+                raise NotAJournal(f"{path} is no journal")
+            if version != layout.VERSION:
+                raise NotAJournal(
+                    f"{path} is a journal of version {version}, and this runstream reads version {layout.VERSION}: "
+                    "ship it with the runstream that wrote it"
+                )
+            if chunk_bytes != layout.CHUNK_BYTES or size < layout.CHUNKS_OFFSET + count * chunk_bytes:
+                raise NotAJournal(f"{path} is damaged: its size does not fit its header")
             return cls(buffer, path=path, fd=fd)
         except BaseException:
             os.close(fd)
             raise
-
-    # chunks
 
     def chunk_start(self, serial: int) -> int:
         """Offset in the buffer where the chunk of this serial lies."""
@@ -157,24 +162,9 @@ class Ring:
     def release(self, serial: int) -> None:
         """Give the chunk back, zeroed. Assumes that all chunks before it are released."""
         start = self.chunk_start(serial)
-        self.buffer[start : start + self.chunk_bytes] = bytes(self.chunk_bytes)
+        for piece in range(start, start + self.chunk_bytes, len(ZEROS)):
+            self.buffer[piece : piece + len(ZEROS)] = ZEROS
         self.set_word(layout.AT_RELEASED, serial)
-
-    @property
-    def released(self) -> int:
-        """The highest serial that is free again."""
-        return self.word(layout.AT_RELEASED)
-
-    # shipments
-
-    @property
-    def delivered(self) -> int:
-        """Shipments below this number have arrived."""
-        return self.word(layout.AT_DELIVERED)
-
-    @delivered.setter
-    def delivered(self, number: int) -> None:
-        self.set_word(layout.AT_DELIVERED, number)
 
     def record(self, shipment: Shipment) -> None:
         """Write a shipment down, its number last. Assumes that fewer than SHIPMENT_SLOTS are on the way."""
@@ -204,45 +194,6 @@ class Ring:
         _, serial, start, end, seq, next_seq, queued, step, has_step, time = fields
         return Shipment(number, serial, start, end, seq, next_seq, queued, step if has_step else None, time)
 
-    # header
-
-    def word(self, offset: int) -> int:
-        """The number at an offset."""
-        value: int = WORD.unpack_from(self.buffer, offset)[0]
-        return value
-
-    def set_word(self, offset: int, value: int) -> None:
-        """Write a number at an offset."""
-        WORD.pack_into(self.buffer, offset, value)
-
-    def count_dropped(self, reason: str, points: int) -> None:
-        """Add to the counter of dropped points. Assumes that the writer's lock is held."""
-        offset = layout.AT_DROPPED + 8 * layout.DROP_REASONS.index(reason)
-        self.set_word(offset, self.word(offset) + points)
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """Points not accepted, by reason, without zeros."""
-        counts = {r: self.word(layout.AT_DROPPED + 8 * i) for i, r in enumerate(layout.DROP_REASONS)}
-        return {reason: count for reason, count in counts.items() if count}
-
-    def set_end(self, state: str, error: str) -> None:
-        """Write down how the attempt ended."""
-        self._set_text(layout.AT_ERROR, layout.ERROR_BYTES, error.encode(errors="replace")[: layout.ERROR_BYTES - 8])
-        self.set_word(layout.AT_STATE, layout.STATES.index(state))
-
-    @property
-    def end(self) -> tuple[str, str]:
-        """State and error: ("running", "") until `set_end`."""
-        text = self._text(layout.AT_ERROR, layout.ERROR_BYTES).decode(errors="replace")
-        return layout.STATES[self.word(layout.AT_STATE)], text
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """What `create` was told: how and where to ship."""
-        found: dict[str, Any] = orjson.loads(self._text(layout.AT_INFO, layout.INFO_BYTES) or b"{}")
-        return found
-
     def close(self, *, remove: bool) -> None:
         """Unmap; remove the file when everything in it has arrived."""
         if remove and self.path is not None:
@@ -257,13 +208,3 @@ class Ring:
 
     def _slot(self, number: int) -> int:
         return layout.SHIPMENTS_OFFSET + number % layout.SHIPMENT_SLOTS * layout.SHIPMENT.size
-
-    def _set_text(self, offset: int, room: int, text: bytes) -> None:
-        if len(text) > room - 8:
-            raise ValueError(f"{len(text)} bytes do not fit into {room - 8} of the journal's header")
-        self.set_word(offset, len(text))
-        self.buffer[offset + 8 : offset + 8 + len(text)] = text
-
-    def _text(self, offset: int, room: int) -> bytes:
-        length = min(max(self.word(offset), 0), room - 8)
-        return bytes(self.buffer[offset + 8 : offset + 8 + length])

@@ -30,6 +30,7 @@ SYNC_MARKER_BYTES = 16
 class Segment:
     """An open file and what it takes to append to it."""
 
+    path: Path
     fd: int
     marker: bytes
     size: int
@@ -117,14 +118,20 @@ class LogDirectory:
             except FileExistsError:
                 number += 1
                 continue
-            segment = Segment(fd, os.urandom(SYNC_MARKER_BYTES), 0)
+            segment = Segment(path, fd, os.urandom(SYNC_MARKER_BYTES), 0)
             self._segments[event] = segment
             return segment
 
     def _abandon(self, event: str, segment: Segment) -> None:
-        """Cut off what was written of a block, and begin a new segment next time."""
+        """Cut off what was written of a block, and begin a new segment next time.
+
+        A file without a block is removed: each retry on a full disk would leave one more.
+        """
         try:
-            os.ftruncate(segment.fd, segment.size)
+            if segment.size == 0:
+                segment.path.unlink(missing_ok=True)
+            else:
+                os.ftruncate(segment.fd, segment.size)
         except OSError:
             pass  # readers take the rest for a torn tail
         self._close_segment(event)

@@ -23,6 +23,9 @@ class Recorder:
             self.records.append(record)
         return self.accepting
 
+    def warn(self, kind: str, message: str) -> None:
+        self.warnings.append(message)
+
 
 @pytest.fixture
 def recorder() -> Recorder:
@@ -43,7 +46,7 @@ def root(tmp_path: Path) -> Path:
 def front(staging: Path, recorder: Recorder) -> Callable[[str | Path], Artifacts]:
     def build(root_url: str | Path) -> Artifacts:
         return Artifacts(
-            staging, str(root_url), recorder.emit, recorder.warnings.append, identity=lambda: Identity(RUN, 0, TIME - 1)
+            staging, str(root_url), recorder.emit, recorder.warn, identity=lambda: Identity(RUN, 0, TIME - 1)
         )
 
     return build

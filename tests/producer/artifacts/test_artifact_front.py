@@ -6,12 +6,13 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from runstream.artifacts import complete_pending
+from runstream.artifacts import Artifacts, Identity, complete_pending
 from runstream.artifacts.manifest import read_manifest
 from runstream.artifacts.staging import pending
 from runstream_schemas.avro import current
 
 TIME = 1_760_000_000_000_001
+RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
 SOON = 10.0
 
 
@@ -168,7 +169,7 @@ def test_a_full_disk_under_staging_leaves_nothing_half_done(tmp_path, staging, r
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("runstream.artifacts.snapshot.shutil.copyfileobj", full)
+    monkeypatch.setattr("runstream.artifacts.snapshot.clone_file", full)
     artifacts = front(root)
     artifacts.log(tmp_path / "file", time=TIME)
     assert artifacts.drain(SOON) == 0
@@ -187,9 +188,87 @@ def test_odd_descriptions_become_text(tmp_path, root, front, recorder):
     for record in recorder.records:
         assert len(current("artifact").encode(record)) < 100_000
     assert recorder.records[0]["aliases"] == ["5"]
+    assert recorder.records[0]["type"] == "file"
     assert recorder.records[0]["step"] is None
     assert recorder.records[1]["step"] == 3
     assert '"abc"' not in recorder.records[1]["metadata"]
+
+
+class Unreadable:
+    def __iter__(self):
+        raise OSError("not today")
+
+    def __repr__(self):
+        raise RuntimeError("not today")
+
+
+@pytest.mark.parametrize(
+    ("aliases", "recorded"),
+    [
+        ("best", ["best"]),
+        (None, []),
+        (5, ["5"]),
+        ({"best": 1}, ["best"]),
+        ((a for a in ["a", "b", "a"]), ["a", "b"]),
+        ([None, ["x"]], ["None", "['x']"]),
+        (Unreadable(), []),
+        ([Unreadable()], ["<unreadable Unreadable: RuntimeError>"]),
+    ],
+)
+def test_aliases_of_any_type_never_cost_the_artifact(aliases, recorded, tmp_path, root, front, recorder):
+    (tmp_path / "f").write_text("x")
+    artifacts = front(root)
+    artifacts.log(tmp_path / "f", time=TIME, aliases=aliases)
+    assert artifacts.drain(SOON) == 0
+    assert [(record["state"], record["aliases"]) for record in recorder.records] == [("stored", recorded)]
+
+
+@pytest.mark.parametrize("name", ["", "weights\nof the\tmodel", "🔥", "../../etc/passwd", "'; DROP TABLE artifact"])
+def test_a_name_of_any_text_is_kept_and_an_empty_one_is_replaced(name, tmp_path, root, front, recorder):
+    (tmp_path / "f").write_text("x")
+    artifacts = front(root)
+    artifacts.log(tmp_path / "f", time=TIME, name=name)
+    assert artifacts.drain(SOON) == 0
+    assert [(record["state"], record["name"]) for record in recorder.records] == [("stored", name or "artifact")]
+
+
+def test_two_artifacts_of_one_name_are_both_recorded_with_their_own_bytes(tmp_path, root, front, recorder):
+    artifacts = front(root)
+    for number in range(2):
+        (tmp_path / "model").write_bytes(b"%d" % number)
+        artifacts.log(tmp_path / "model", time=TIME + number)
+    assert artifacts.drain(SOON) == 0
+    assert [local(record["uri"]).read_bytes() for record in recorder.records] == [b"0", b"1"]
+
+
+def test_a_uri_that_became_a_path_is_told_what_happened(root, front, recorder):
+    artifacts = front(root)
+    artifacts.log(Path("s3://bucket/model"), time=TIME)
+    assert artifacts.drain(SOON) == 0
+    assert "give a URI as text" in recorder.records[0]["error"]
+
+
+def test_a_lost_artifact_is_said_although_another_only_waits(tmp_path, root, staging, recorder):
+    said = {}
+    root.write_text("in the way")
+    artifacts = Artifacts(staging, str(root), recorder.emit, said.setdefault, lambda: Identity(RUN, 0, TIME))
+    (tmp_path / "f").write_text("x")
+    artifacts.log(tmp_path / "f", time=TIME)
+    assert artifacts.drain(0.1) == 1
+    root.unlink()
+    artifacts.log(tmp_path / "missing", time=TIME)
+    assert artifacts.drain(SOON) == 0
+    assert "waits in staging" in said["artifact"] and "missing" in said["artifact lost"]
+
+
+def test_staging_is_for_the_eyes_of_its_user(tmp_path, root, staging, front):
+    (tmp_path / "f").write_text("x")
+    root.write_text("in the way")
+    artifacts = front(root)
+    artifacts.log(tmp_path / "f", time=TIME)
+    (folder,) = pending(staging)
+    assert folder.stat().st_mode & 0o077 == 0
+    artifacts.close()
 
 
 def test_drain_is_bounded_while_the_root_is_away_and_a_later_process_completes(

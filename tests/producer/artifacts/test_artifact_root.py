@@ -1,4 +1,5 @@
 import sys
+import time
 import uuid
 from types import SimpleNamespace
 
@@ -75,6 +76,16 @@ def test_a_stored_file_does_not_change_with_its_source(tmp_path, source):
     with source.open("r+b") as file:
         file.write(b"CONTENT")
     assert (tmp_path / "root" / address.path).read_bytes() == b"content"
+
+
+def test_what_a_killed_upload_left_is_removed_when_it_is_a_day_old(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    half = tmp_path / "tmp" / "half"
+    half.write_bytes(b"half")
+    LocalRoot(tmp_path)
+    assert half.exists()
+    LocalRoot(tmp_path, now=lambda: time.time() + 90_000)
+    assert not half.exists()
 
 
 def test_a_root_without_fsspec_says_what_to_install(monkeypatch):

@@ -1,0 +1,13 @@
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sampling in the middle of a test, and no settings from outside."""
+    for name in list(os.environ):
+        if name.startswith(("RUNSTREAM_", "SLURM_", "LOCAL_")) or name in ("RANK", "WORLD_SIZE"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("RUNSTREAM_SYSTEM_PERIOD_S", "0")
+    monkeypatch.setenv("RUNSTREAM_JOURNAL_BYTES", "8000000")
