@@ -26,7 +26,7 @@ test: $(STAMP) ## Run all tests, linters and type checks
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest -n 2
+	$(VENV)/bin/pytest -n 2 --dist loadscope
 
 lint: $(STAMP) ## Check style
 	$(VENV)/bin/ruff check .
