@@ -30,14 +30,22 @@ FROM
     (
         SELECT
             greatest({points:UInt32}, 1) AS wanted,
-            uniqExact(run_id) AS series_count,
-            {all_ranks:Bool} OR max(NOT whole) AS any_divided,
+            count() AS series_count,
+            {all_ranks:Bool} OR max(amended) AS any_divided,
             -- In floating point: the span of two int64 does not fit into one.
             greatest(
-                toFloat64(least(max(end_step), {step_max:Int64})) - toFloat64(greatest(min(first_step), {step_min:Int64})) + 1,
+                toFloat64(least(max(greatest_step), {step_max:Int64})) - toFloat64(greatest(min(least_step), {step_min:Int64})) + 1,
                 1) AS steps
-        FROM series_cut
-        WHERE metric = {metric:String} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
+        FROM
+        (
+            -- Whatever is whole here is whole in series_cut too, which takes three times as long.
+            SELECT
+                min(first_step) AS least_step, max(end_step) AS greatest_step,
+                countIf(rank = 0) != 1 OR run_id IN (SELECT run_id FROM deletion) AS amended
+            FROM series FINAL
+            WHERE metric = {metric:String} AND (empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)})
+            GROUP BY run_id
+        )
     )
 );
 
