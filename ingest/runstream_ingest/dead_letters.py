@@ -130,7 +130,7 @@ def record(client: Client, letters: Sequence[DeadLetter]) -> None:
 
 def schema_of(letter: DeadLetter) -> Schema | None:
     """The schema of a refused event, None when this version does not know it."""
-    return avro.known().get(bytes.fromhex(letter.fingerprint))
+    return next((known for known in avro.known().values() if known.fingerprint.hex() == letter.fingerprint), None)
 
 
 def forget(client: Client, letters: Sequence[DeadLetter]) -> None:

@@ -114,7 +114,7 @@ class Follower:
             )
             loaded = loop.run(lambda idle: idle or self._clock.monotonic() >= until)
             if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
-                free_deleted(store)
+                free_deleted(store.client)
                 self._freed_at = self._clock.monotonic()
         self._on_loaded(loaded)
 

@@ -21,6 +21,7 @@ from .journal.writer import JournalWriter
 from .notices import Notices
 from .seen import SeenAttempts
 from .shipper import Courier, Shipper
+from .timeouts import Deadline
 from .transport.open import open_transport
 
 
@@ -60,6 +61,9 @@ class Attempt:
 
     def emit(self, event: str, **fields: Any) -> bool:
         """Record an event of this attempt; `time` is now unless it is given. False when dropped; never raises."""
+        if self.writer.closed:
+            self._notices.warn("event", f"a {event} event was dropped: the run has finished")
+            return False
         try:
             moment = fields.pop("time", None) or self.writer.now_us()
             ring = self.writer.ring
@@ -81,10 +85,20 @@ class Attempt:
         self._captured = captured
         self._emit_run_event()
 
+    def note_end(self, state: str, error: str) -> None:
+        """Write down how it ends, for whoever ships the journal if the process does not come to it. Once only."""
+        if self._end is None and not self.dormant:
+            self._end = (state, error)
+            self.writer.ring.set_end(state, error)
+
     def finish(self, state: str, error: str, timeout_s: float) -> bool:
         """Accept nothing more and deliver the rest and the end; False when it takes longer than the timeout."""
+        deadline = Deadline(timeout_s)
+        if self._starting is not None:
+            # A forked child that ends at once has not told yet where it runs, and a closed writer takes no event.
+            self._starting.join(deadline.left_s)
         self.writer.close()
-        return self._deliver_end(state, error, timeout_s)
+        return self._deliver_end(state, error, deadline.left_s)
 
     def finish_in_signal_handler(self, state: str, error: str, timeout_s: float) -> bool:
         """The same without the writer's lock, which the interrupted thread may hold."""
@@ -107,7 +121,9 @@ class Attempt:
         """In a forked child: leave the parent's journal alone; open an own one when something is logged here."""
         self._shipper = None
         self._starting = None
+        self._end = None
         self.dormant = True
+        self.writer.ring.leave_to_parent()
         self.writer.forget_parent(self._reopen)
 
     def _reopen(self) -> Ring:
@@ -204,9 +220,7 @@ class Attempt:
         if self._shipper is None:
             return True
         ring = self.writer.ring
-        if self._end is None:
-            self._end = (state, error)
-            ring.set_end(state, error)
+        self.note_end(state, error)
         delivered = self._shipper.finish(timeout_s)
         if delivered:
             self.writer.let_go()

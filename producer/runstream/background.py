@@ -40,6 +40,10 @@ class Background:
         if self._capture.ident is not None:
             self._capture.join(min(timeout_s, CAPTURE_PATIENCE_S))
 
+    def after_fork(self) -> None:
+        """In a forked child: the threads are not here, and one of them may have held the event's lock."""
+        self._stopping = threading.Event()
+
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def fenced() -> None:
             try:

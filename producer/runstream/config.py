@@ -13,7 +13,7 @@ class Config(MutableMapping[str, Any]):
     raises TypeError.
     """
 
-    def __init__(self, values: Mapping[str, Any], on_change: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, values: Mapping[str, Any], on_change: Callable[[Any], None]) -> None:
         object.__setattr__(self, "_values", dict(values))
         object.__setattr__(self, "_on_change", on_change)
 
@@ -51,6 +51,11 @@ class Config(MutableMapping[str, Any]):
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Set several keys at once. `allow_val_change`, which other trackers take, is accepted and means nothing."""
         more.pop("allow_val_change", None)
-        changed = dict(other, **more)
+        try:
+            changed = dict(other, **more)
+        except (TypeError, ValueError):
+            # Training goes on; who logs params says what is wrong with these.
+            self._on_change(other)
+            return
         self._values.update(changed)
         self._on_change(changed)

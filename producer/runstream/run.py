@@ -50,9 +50,9 @@ class Run:
         self._description = description
         self._notices = Notices(description.name)
         self._attempt = Attempt(description, self._notices)
-        self._pid = os.getpid()
         self._artifacts: Artifacts | None = None
         self._end: tuple[str, str] | None = None
+        self._delivered = False
         self.log = self._attempt.writer.append
         self.config = Config({}, self.log_params)
         if description.identity.rank == 0:
@@ -97,6 +97,11 @@ class Run:
     def is_open(self) -> bool:
         """Whether this process logs into it: it is not ended, and is not just inherited from a parent process."""
         return self._end is None and not self._attempt.dormant
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether it is ended and all of it has arrived: the end of the process has nothing to do for it."""
+        return self._delivered
 
     def log_metric(self, name: str, value: Any, step: int | None = None) -> None:
         """Record one value; the same as `log({name: value}, step)`."""
@@ -158,6 +163,9 @@ class Run:
             aliases: Names that now point to this version, such as "best".
             immutable: The file will not change: no snapshot is taken, and a change is reported.
         """
+        if self._end is not None:
+            self._notices.warn("closed artifact", "an artifact was dropped: log_artifact was called after finish")
+            return
         try:
             self._artifact_front().log(
                 path_or_uri,
@@ -191,7 +199,10 @@ class Run:
         """The same as `kill` where this thread may have been interrupted inside `log`."""
         if self._end is None:
             self._end = ("killed", reason)
-            self._attempt.finish_in_signal_handler("killed", reason, timeout)
+            try:
+                self._attempt.finish_in_signal_handler("killed", reason, timeout)
+            except Exception:
+                pass  # what was logged is in the journal, and the signal must still end the process
 
     def __enter__(self) -> Run:
         return self
@@ -217,8 +228,9 @@ class Run:
     def after_fork(self) -> None:
         """In a forked child: go on as another attempt of the same rank, if and when something is logged here."""
         self._end = None
-        self._pid = os.getpid()
+        self._delivered = False
         self._artifacts = None
+        self._background.after_fork()
         self._attempt.after_fork()
 
     def _record_params(self, params: Any, key: str) -> None:
@@ -235,12 +247,13 @@ class Run:
             deadline = Deadline(self._bounded(timeout_s))
             if self._end is None:
                 self._end = (state, error)
+                self._attempt.note_end(state, error)
                 self._background.stop(deadline.left_s)
                 self._finish_artifacts(ARTIFACTS_SHARE * deadline.left_s)
-            delivered = self._attempt.finish(*self._end, deadline.left_s)
-            if not delivered:
+            self._delivered = self._attempt.finish(*self._end, deadline.left_s)
+            if not self._delivered:
                 self._notices.warn("undelivered", f"the run ended, {self._attempt.undelivered()}")
-            return delivered
+            return self._delivered
         except Exception as failure:
             self._notices.warn("finish", f"finish failed: {describe_error(failure)}")
             return False

@@ -183,12 +183,6 @@ class Shipper:
         self._wakes.put(None)
         return self._done.wait(timeout_s)
 
-    @property
-    def undelivered_points(self) -> int:
-        """Points that were cut and have not arrived, at most."""
-        before = self._ring.shipment(self._ring.delivered - 1) if self._ring.delivered else None
-        return self._courier.last.queued - (before.queued if before else 0)
-
     def _work(self) -> None:
         try:
             self._ship_until_the_end()

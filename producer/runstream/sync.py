@@ -56,6 +56,17 @@ def sync_journals(
             yield _ship(found, settings, monotonic() + timeout_s, monotonic)
 
 
+def left_elsewhere(settings: Settings) -> list[Path]:
+    """The journals of processes that are gone which lie elsewhere, and which `sync_journals` would ship as well."""
+    here = find_journals(settings.journal_dir)
+    left = []
+    for path in find_elsewhere():
+        if path not in here and (ring := _meant_for(settings.url, path)) is not None:
+            ring.close(remove=False)
+            left.append(path)
+    return left
+
+
 def _meant_for(url: str, path: Path) -> Ring | None:
     """The journal, if its process is gone and it is to be shipped to that event log."""
     try:

@@ -122,8 +122,8 @@ def load(
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be printed: the password replaced by three asterisks."""
-    return re.sub(r"(?<=://)([^/@:\s]*):[^/@\s]*@", r"\1:***@", url)
+    """The URL as it may be printed: three asterisks for the password, which may itself hold `/` and `@`."""
+    return re.sub(r"(?<=://)([^/@:\s]*):\S*@", r"\1:***@", url)
 
 
 def _read_file(path: Path, *, required: bool) -> dict[str, str]:
@@ -160,7 +160,7 @@ def _number(name: str, values: Mapping[str, str], sources: Mapping[str, str], *,
     except ValueError:
         value = math.nan
     if not least <= value < math.inf:
-        raise SettingsError(f"{name} is {text!r} (from {sources[name]}); use a number of at least {least:g}")
+        raise SettingsError(f"{name} is {text!r} (from {sources[name]}); use a number of at least {least:.10g}")
     return value
 
 

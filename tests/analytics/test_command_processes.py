@@ -99,3 +99,13 @@ def test_an_encoding_without_our_characters_gets_question_marks(fresh: Path) -> 
     code, out, err = shell(fresh, "ls", PYTHONIOENCODING="ascii")
     assert (code, err) == (0, "")
     assert "it's ?; DROP TABLE" in out
+
+
+@pytest.mark.parametrize(
+    "main", [MAIN, "from runstream_ingest.cli import main; main()"], ids=["runstream", "runstream-ingest"]
+)
+def test_an_install_without_the_command_lines_packages_says_which_to_install(tmp_path: Path, main: str) -> None:
+    light = f"import sys; sys.modules['typer'] = None; {main}"
+    code, out, err = finish(start(tmp_path, command=[sys.executable, "-c", light]))
+    assert (code, out) == (4, "")
+    assert "typer" in err and "pip install 'runstream[local]'" in err and "Traceback" not in err

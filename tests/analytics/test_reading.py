@@ -251,6 +251,7 @@ def test_verify_is_content_only_with_complete_ledgers(invoke: Invoke, logged: Pa
 
 
 def test_doctor_finds_nothing_wrong_here(invoke: Invoke, logged: Path) -> None:
+    invoke(logged, "ls")  # loads; doctor only looks
     code, out, _ = invoke(logged, "doctor", "--json")
     checks = {check["name"]: check for check in json.loads(out)}
     assert code == 0

@@ -50,6 +50,11 @@ def test_sql_writes_no_file_and_names_the_option_for_a_format(invoke: Invoke, lo
     for clause in (
         f"INTO OUTFILE '{tmp_path}/out.csv'",
         "into  outfile 'x'",
+        f"INTO/**/OUTFILE '{tmp_path}/out.csv'",
+        f"INTO -- to a file\n OUTFILE '{tmp_path}/out.csv'",
+        f"INTO # to a file\n OUTFILE '{tmp_path}/out.csv'",
+        f"INTO /* /* a comment in a comment */ */ OUTFILE '{tmp_path}/out.csv'",
+        f", $a$'$a$, '\\' \t' INTO OUTFILE '{tmp_path}/out.csv'",
         "FORMAT CSV",
         "format JSON SETTINGS max_threads = 1",
     ):

@@ -160,12 +160,12 @@ def deleted_space(directory: Path) -> dict[str, Any]:
     with open_store(settings_in(directory)) as store:
         other = f"SELECT count() FROM point WHERE run_id = '{OTHER}'"
         had = store.client.query(other).result_rows[0][0]
-        runs = free_deleted(store)
+        runs = free_deleted(store.client)
         deadline = time.monotonic() + 20
         while store.client.query("SELECT count() FROM system.mutations WHERE NOT is_done").result_rows[0][0]:
             assert time.monotonic() < deadline
         has = store.client.query(other).result_rows[0][0]
-        again = free_deleted(store)
+        again = free_deleted(store.client)
         after = everything(store)
     return {"had": had, "runs": runs, "has": has, "again": again, "same": before == after}
 

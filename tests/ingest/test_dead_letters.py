@@ -12,6 +12,7 @@ import worker_process
 from ingest_support import RUN, batch_record, datum, segment_path, write_segment
 
 import support_events as events
+from runstream_ingest.dead_letters import DeadLetter, schema_of
 from runstream_schemas.exit_codes import ExitCode
 
 VERIFY = "from runstream_analytics.cli.app import main; main()"
@@ -63,3 +64,8 @@ def test_a_refused_batch_shows_in_the_ledger_until_a_replay_stores_it(
     assert (code, len(replayed["stored"]), len(replayed["refused"])) == (0, 1, 0)
     assert ledger(tmp_path) == (0, refused | {"stored": 120, "dead_lettered": 0, "verdict": "complete"})
     assert ended(tmp_path, worker_process.WORKER, "deadletters", "list")[1] == []
+
+
+def test_a_refused_event_whose_description_is_damaged_is_one_of_an_unknown_schema() -> None:
+    letter = DeadLetter("1", "tag", "no hex", "log", "tag/a.avro", 0, 0, "", str(RUN), 0, 0, -1, 0)
+    assert schema_of(letter) is None

@@ -12,7 +12,7 @@ from ingest_support import batches, segment_path, settings_in, write_segment
 from typer.testing import CliRunner
 
 from runstream_ingest.batch import Batch
-from runstream_ingest.cli import app
+from runstream_ingest.commands import app
 from runstream_ingest.dead_letters import DeadLetterDirectory, dead_letter
 from runstream_ingest.sources.source import Message, Partition
 from runstream_schemas.avro import current

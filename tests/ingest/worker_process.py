@@ -8,10 +8,10 @@ from pathlib import Path
 WORKER = "from runstream_ingest.cli import main; main()"
 DYING_WORKER = """
 import signal, sys
-from runstream_ingest.cli import main
+from runstream_ingest.commands import app
 # The default action of SIGALRM ends the process where it stands: no handler, no cleaning up.
 signal.setitimer(signal.ITIMER_REAL, float(sys.argv.pop(1)))
-main()
+app()
 """
 
 

@@ -7,6 +7,7 @@ import pytest
 from event_files import events
 from runs import start
 
+from runstream.artifacts.manifest import read_manifest
 from runstream.run import Run
 
 
@@ -43,3 +44,14 @@ def test_a_uri_is_recorded_by_reference(run: Run, tmp_path: Path) -> None:
     assert run.finish()
     record = artifacts(tmp_path)["data.parquet"]
     assert (record["state"], record["uri"], record["size"]) == ("referenced", "s3://bucket/data.parquet", None)
+
+
+def test_a_working_directory_is_kept_without_what_runstream_keeps_in_it(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print(1)")
+    run = start(tmp_path / "dir")
+    run.log_artifact(tmp_path, name="code")
+    assert run.finish()
+    record = artifacts(tmp_path)["code"]
+    assert (record["state"], record["error"]) == ("stored", "")
+    kept = read_manifest(Path(record["uri"].removeprefix("file://")).read_bytes())
+    assert [entry.path for entry in kept] == ["train.py"]

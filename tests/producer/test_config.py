@@ -24,13 +24,16 @@ def test_a_copy_of_the_config_is_a_plain_dict_that_changes_no_run(copied: Any) -
 
 
 def test_attributes_and_items_are_the_same_and_changes_are_tracked() -> None:
-    changes: list[dict[str, Any]] = []
+    changes: list[Any] = []
     config = Config({"lr": 0.1}, changes.append)
     config.lr = 0.2
     config["seed"] = 1
     config.update({"a": 1}, b=2, allow_val_change=True)
     assert dict(config) == {"lr": 0.2, "seed": 1, "a": 1, "b": 2}
     assert changes == [{"lr": 0.2}, {"seed": 1}, {"a": 1, "b": 2}]
+    config.update(5)
+    assert changes.pop() == 5
+    assert len(config) == 4
     with pytest.raises(AttributeError, match="the config has no 'nothing'"):
         _ = config.nothing
     with pytest.raises(TypeError, match="cannot be deleted"):

@@ -3,7 +3,9 @@
 import struct
 import threading
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,6 +174,32 @@ def test_log_inside_a_values_own_conversion_neither_hangs_nor_damages_the_row() 
     journal.writer.append({"outer": Logs()})
     assert [row[0] for row in journal.rows()] == [("outer",), ("outer",)]
     assert journal.warnings == ["error"]
+    assert journal.ring.dropped == {"error": 1}
+
+
+def test_a_step_that_is_changed_later_or_has_8_bits_is_counted_on_from_what_it_was() -> None:
+    journal = Journal()
+    mine = np.array(7)
+    journal.writer.append({"m": 1.0}, 0)
+    journal.writer.append({"m": 1.0}, cast(int, mine))
+    mine += 100
+    journal.writer.append({"m": 1.0})
+    journal.writer.append({"m": 1.0}, cast(int, np.uint8(255)))
+    journal.writer.append({"m": 1.0})
+    assert [row[2] for row in journal.rows()] == [0, 7, 8, 255, 256]
+
+
+def test_a_row_that_comes_while_the_delivered_journal_is_unmapped_raises_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal = Journal()
+    journal.writer.close()
+    journal.writer.let_go()
+    journal.writer.append({"m": 1.0})
+    # Unmapped between reading the counter and writing it.
+    monkeypatch.setattr(journal.ring, "word", lambda _: 0)
+    journal.writer.append({"m": 1.0})
+    assert journal.warnings == ["closed", "closed"]
 
 
 def test_a_journal_file_is_allocated_in_full_and_locked(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Where a journal may lie, and how it is found there."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from journals import ATTEMPT, RUN, SMALL
 
-from runstream.journal.place import candidates, file_system, find_journals, is_network, open_ring
+from runstream.journal.place import candidates, file_system, find_elsewhere, find_journals, is_network, open_ring
 
 MOUNTS = """\
 22 1 8:1 / / rw - ext4 /dev/sda1 rw
@@ -64,3 +66,23 @@ def test_without_any_place_the_journal_is_in_memory(tmp_path: Path) -> None:
     )
     assert ring.path is None and str(blocker) in reason
     assert len(list(candidates(blocker, {}))) == 2
+
+
+def test_a_directory_that_another_user_made_in_place_of_ours_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"TMPDIR": str(tmp_path)}
+    somebody = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: somebody)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    planted = tmp_path / f"runstream-{somebody}" / "journal" / "planted.journal"
+    planted.parent.mkdir(parents=True)
+    planted.touch()
+    (tmp_path / "file").touch()
+    unusable = tmp_path / "file" / "journal"
+    ring, reason = open_ring(
+        unusable, size=SMALL, run_id=RUN, rank=0, attempt=ATTEMPT, info={}, environ=environ, network=lambda path: False
+    )
+    assert ring.path is None
+    assert f"{planted.parent} is in a directory of another user" in reason
+    assert find_elsewhere(environ) == []

@@ -29,7 +29,7 @@ def script(directory: Path, body: str, **environ: str) -> subprocess.Popen[str]:
 
 
 def steps(directory: Path, metric: str = "m") -> list[int]:
-    return sorted(step for step, _ in points(directory)[metric])
+    return sorted(step for step, _ in points(directory).get(metric, []))
 
 
 def sync(directory: Path) -> list[Recovered]:
@@ -165,6 +165,24 @@ def test_a_forked_child_that_logs_is_an_attempt_of_its_own_and_both_are_complete
     assert len({end["attempt"] for end in ends}) == 2
     assert sorted(end["queued"] for end in ends) == [100, 200]
     assert {tag["attempt"] for tag in events(tmp_path, "tag")} == {max(end["attempt"] for end in ends)}
+
+
+def test_a_forked_child_that_ends_at_once_still_tells_where_it_ran(tmp_path: Path) -> None:
+    process = script(
+        tmp_path,
+        """
+        run.log({"m": 0}, 0)
+        pid = os.fork()
+        if pid == 0:
+            print(os.getpid(), flush=True)
+            run.log({"m": 1}, 1)
+            sys.exit(0)
+        os.waitpid(pid, 0)
+        """,
+    )
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert {told["pid"] for told in events(tmp_path, "run")} == {process.pid, int(out)}
 
 
 def test_a_forked_child_that_logs_nothing_changes_nothing(tmp_path: Path) -> None:

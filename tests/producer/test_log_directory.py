@@ -97,3 +97,22 @@ def test_an_unwritable_place_is_reported_as_down(tmp_path: Path) -> None:
     log = open_log(tmp_path / "file")
     with pytest.raises(TransportDown, match="cannot write to log directory"):
         log.send(0, [tag("a")])
+
+
+def test_with_fsync_bytes_and_names_are_forced_to_the_disk_before_a_shipment_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[Path] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        forced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    log = open_log(tmp_path / "log", fsync=True)
+    log.send(0, [tag("a")])
+    (segment,) = (tmp_path / "log").rglob("*.avro")
+    assert forced == [segment, segment.parent, tmp_path / "log"]
+    log.send(1, [tag("b")])
+    assert forced[3:] == [segment]

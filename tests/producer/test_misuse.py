@@ -219,11 +219,13 @@ print("trained")
     assert not list(tmp_path.rglob("*.journal"))
 
 
-def test_a_journal_larger_than_the_machine_becomes_a_small_one_in_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", ["1e18", "1e30"])
+def test_a_journal_larger_than_the_machine_becomes_a_small_one_in_memory(tmp_path: Path, size: str) -> None:
     body = "with init() as run: run.log({'a': 1})"
-    ended = run_program(tmp_path, body, RUNSTREAM_JOURNAL_BYTES="1e18")
+    ended = run_program(tmp_path, body, RUNSTREAM_JOURNAL_BYTES=size)
     assert len(ended.said) == 1 and "no place for the journal" in ended.said[0]
     assert list(points(tmp_path)) == ["a"] and events(tmp_path, "status")[-1]["crash_safe"] is False
+    assert not list(tmp_path.rglob("*.journal"))
 
 
 def test_a_working_directory_that_is_gone_is_made_again(tmp_path: Path) -> None:

@@ -64,4 +64,6 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str) -> None:
 
 def test_passwords_are_hidden() -> None:
     assert without_password("https://me:secret@host:8443/db") == "https://me:***@host:8443/db"
+    assert without_password("http://u:se/cr@et@host/db") == "http://u:***@host/db"
+    assert without_password("kafka://host:9092,other:9092") == "kafka://host:9092,other:9092"
     assert without_password("chdb:/path") == "chdb:/path"

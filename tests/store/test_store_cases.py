@@ -52,6 +52,28 @@ def test_steps_that_the_producer_counted_supersede_nothing(store: Store) -> None
     assert store.one("SELECT count() FROM points WHERE run_id = {r:UUID}", r=run_id) == 5
 
 
+LAST_STEP = "SELECT last_step FROM runs WHERE run_id = {r:UUID}"
+
+
+def test_system_metrics_do_not_tell_how_far_a_run_has_come(store: Store) -> None:
+    run_id, now = UUID(int=41), START // 1_000_000
+    store.insert("metric", series(run_id, "system/cpu_percent", [now, now + 10], [1.0, 2.0]))
+    assert store.query(LAST_STEP, r=run_id) == [(None,)]
+    store.insert("metric", series(run_id, "loss", range(20), [1.0] * 20))
+    assert store.one(LAST_STEP, r=run_id) == 19
+    assert store.one("SELECT last_step FROM attempts WHERE run_id = {r:UUID}", r=run_id) == 19
+
+
+def test_a_run_has_come_as_far_as_what_is_visible_of_it(store: Store) -> None:
+    run_id, later = UUID(int=42), START + 10_000_000
+    store.insert("metric", series(run_id, "loss", range(100), [1.0] * 100))
+    store.insert("metric", series(run_id, "loss", [0, 1], [1.0] * 2, later, auto_steps=True))
+    assert store.one(LAST_STEP, r=run_id) == 99
+    store.insert("metric", series(run_id, "loss", range(50, 80), [1.0] * 30, later + 10_000_000))
+    assert store.one(LAST_STEP, r=run_id) == 79
+    assert store.one("SELECT max(step) FROM points WHERE run_id = {r:UUID}", r=run_id) == 79
+
+
 def test_the_first_nan_is_named_with_its_step(store: Store) -> None:
     run_id, values = UUID(int=10), [1.0] * 2_000
     values[1_240], values[1_500] = math.nan, math.inf

@@ -9,6 +9,7 @@ from typing import Final
 from runstream.artifacts.staging import pending
 from runstream.journal.place import find_journals
 from runstream.journal.ring import InUse, NotAJournal, Ring
+from runstream.sync import left_elsewhere
 from runstream_analytics.checks.check import Check, fail, ok, warn
 from runstream_analytics.errors import NothingHere, UserError
 from runstream_analytics.reader import Listener, Reader, open_reader
@@ -23,7 +24,7 @@ AHEAD_S: Final = 60
 
 def check_journals(settings: Settings) -> Check:
     """Journals of processes that are gone."""
-    alive, gone, foreign = 0, 0, 0
+    alive, gone, foreign = 0, len(left_elsewhere(settings)), 0
     for path in find_journals(settings.journal_dir):
         try:
             Ring.recover(path).close(remove=False)

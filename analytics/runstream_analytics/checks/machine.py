@@ -19,6 +19,7 @@ from runstream_schemas.limits import MAX_ATTEMPT_US, MIN_ATTEMPT_US
 from runstream_schemas.settings import Settings, without_password
 
 PACKAGES: Final[Mapping[str, str]] = {
+    "runstream": "runstream",
     "confluent-kafka": "runstream",
     "fastavro": "runstream",
     "orjson": "runstream",

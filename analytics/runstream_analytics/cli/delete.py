@@ -43,6 +43,7 @@ def delete(
     from runstream_analytics.queries.deletable import deletable
     from runstream_analytics.queries.naming import find_runs
     from runstream_analytics.reader import open_reader
+    from runstream_ingest.free import free_deleted
 
     if yes:
         writable_log(settings)
@@ -51,8 +52,10 @@ def delete(
     if yes:
         _delete(settings, chosen)
         # Loading the event now means that the next command does not show the runs.
-        with terminal.patience("deleting") as listener, open_reader(settings, listener):
-            pass
+        with terminal.patience("deleting") as listener, open_reader(settings, listener) as reader:
+            if settings.store_dir:
+                # An embedded store has no background but the commands that open it.
+                free_deleted(reader.client)
     if as_json:
         terminal.show_json([run.as_object() | {"deleted": yes} for run in chosen])
         return

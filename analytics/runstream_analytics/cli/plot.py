@@ -74,7 +74,12 @@ def plot(
         typer.Option("--by", metavar="NAME", help="The best runs by this, as in ls --sort. Default: the newest."),
     ] = None,
     reverse: options.ReverseOption = False,
-    x: Annotated[Axis, typer.Option("--x", help="Horizontal axis; time counts from when each run began.")] = Axis.step,
+    x: Annotated[
+        Axis | None,
+        typer.Option(
+            "--x", help="Horizontal axis; time counts from when each run began. Default: step; for system/…: time."
+        ),
+    ] = None,
     log: Annotated[bool, typer.Option("--log", help="A logarithmic axis of values.")] = False,
     experiment: options.ExperimentOption = None,
     state: options.StateOption = None,
@@ -100,14 +105,18 @@ def plot(
 
     with terminal.patience("opening the store") as listener, open_reader(settings, listener) as reader:
         named = _named(reader, chosen)
+        axes = {metric: x or _usual_axis(metric) for metric in metrics}
         drawn = {
-            metric: _lines(reader, metric, named or _best(reader, metric, condition, order, reverse, top), x, width)
-            for metric in metrics
+            metric: _lines(reader, metric, named or _best(reader, metric, condition, order, reverse, top), axis, width)
+            for metric, axis in axes.items()
         }
     if as_json:
-        terminal.show_json([row for found in drawn.values() for line in found for row in _objects(line, x)])
+        terminal.show_json(
+            [row for metric, found in drawn.items() for line in found for row in _objects(line, axes[metric])]
+        )
     else:
-        _draw(drawn, x, LOGARITHMIC if log else LINEAR, ChartSize(width, height))
+        for metric, found in drawn.items():
+            _draw(found, axes[metric], LOGARITHMIC if log else LINEAR, ChartSize(width, height))
     for metric, found in drawn.items():
         if not found:
             terminal.tell(f"none of {'these' if named else 'the runs that match'} has logged {metric!r}")
@@ -141,15 +150,21 @@ def _lines(reader: Reader, metric: str, run_ids: Sequence[UUID], x: Axis, width:
     return lines
 
 
-def _draw(charts: dict[str, list[Line]], x: Axis, scale: Scale, size: ChartSize) -> None:
+def _usual_axis(metric: str) -> Axis:
+    """The steps of system metrics are unix seconds."""
+    return Axis.time if metric.startswith("system/") else Axis.step
+
+
+def _draw(lines: list[Line], x: Axis, scale: Scale, size: ChartSize) -> None:
     from runstream_analytics.render.axes import SECONDS, STEPS
     from runstream_analytics.render.chart import chart
 
+    if not lines:
+        return
     out = terminal.console()
     across = STEPS if x is Axis.step else SECONDS
-    for lines in filter(None, charts.values()):
-        for part in chart(lines, across, size, color=terminal.tells_colors_apart(out), scale=scale):
-            out.print(part)
+    for part in chart(lines, across, size, color=terminal.tells_colors_apart(out), scale=scale):
+        out.print(part)
 
 
 def _objects(line: Line, x: Axis) -> list[dict[str, Any]]:

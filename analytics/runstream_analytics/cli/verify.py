@@ -9,6 +9,7 @@ import typer
 
 from runstream_analytics.cli import options, terminal
 from runstream_schemas.exit_codes import ExitCode
+from runstream_schemas.settings import Settings
 
 HELP: Final = """\
 Check that every point that was logged is stored, per rank and attempt.
@@ -23,6 +24,15 @@ Examples:
   runstream verify brave-otter && rm -r checkpoints
   runstream verify --json
 """
+
+
+def _where_the_rest_is(settings: Settings) -> str:
+    from runstream.journal.place import find_journals
+    from runstream.sync import left_elsewhere
+
+    if not settings.log_dir or find_journals(settings.journal_dir) or left_elsewhere(settings):
+        return "runstream sync ships what killed processes left behind"
+    return "log and journals here hold nothing more: the rest is lost, or elsewhere"
 
 
 def verify(
@@ -57,7 +67,7 @@ def verify(
     if not rows:
         terminal.tell("there is nothing to verify")
     elif any(row["verdict"] in ("pending", "unknown") for row in rows):
-        terminal.tell("runstream sync ships what killed processes left behind")
+        terminal.tell(_where_the_rest_is(settings))
     if any(row["dead_lettered"] for row in rows):
         terminal.tell("runstream-ingest deadletters list tells what the store refused, and why")
     if not complete:

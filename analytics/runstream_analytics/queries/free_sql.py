@@ -25,8 +25,11 @@ _QUOTED: Final = re.compile(
 )
 """Strings, names in quotes and comments, in which no word is SQL's own."""
 
-_OUTPUT_CLAUSE: Final = re.compile(r"\b(INTO\s+OUTFILE|FORMAT\s+\w+\s*(?=$|SETTINGS\b))", re.IGNORECASE)
-"""Where an answer goes and how it looks is for the command line to say; the engine would write files even read-only."""
+_FILE_CLAUSE: Final = re.compile(r"\bINTO\s+OUTFILE\b", re.IGNORECASE)
+"""Where an answer goes is for the command line to say; the engine would write files even read-only."""
+
+_FORMAT_CLAUSE: Final = re.compile(r"\bFORMAT\s+\w+\s*(?=$|SETTINGS\b)", re.IGNORECASE)
+"""How an answer looks is for the command line to say too."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ def _run(reader: Reader, query: str, form: str, settings: dict[str, int], write:
     text = query.strip().rstrip(";").strip()
     if not text:
         raise UserError("the query is empty")
-    if found := _OUTPUT_CLAUSE.search(_QUOTED.sub("''", text)):
+    found = _FORMAT_CLAUSE.search(_words(text)) or _FILE_CLAUSE.search(_words(_formatted(reader, text)))
+    if found:
         raise UserError(f"{found[0].strip()} is not for the query to say: use --format or --json, and > for a file")
     try:
         # The engine tells reading from writing. Its setting cannot be undone: a client for this query alone.
@@ -81,6 +85,19 @@ def _run(reader: Reader, query: str, form: str, settings: dict[str, int], write:
     except ClickHouseError as error:
         raise _explained(error) from error
     return b""
+
+
+def _words(text: str) -> str:
+    return _QUOTED.sub("''", text)
+
+
+def _formatted(reader: Reader, text: str) -> str:
+    """As the engine understands it, comments gone; as it is written where the engine cannot read it.
+
+    Comments between two words, strings between two dollars: only its own parser knows them all.
+    """
+    formatted = reader.rows("SELECT formatQuerySingleLineOrNull({text:String})", {"text": text})[0][0]
+    return text if formatted is None else str(formatted)
 
 
 def _explained(error: ClickHouseError) -> UserError:

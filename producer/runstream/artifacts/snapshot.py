@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -40,11 +40,12 @@ def clone_file(source: Path, destination: Path) -> None:
                     copy.write(part)
 
 
-def snapshot(source: Path, destination: Path) -> None:
+def snapshot(source: Path, destination: Path, without: Iterable[Path] = ()) -> None:
     """Keep a file or a directory as it is at this moment; the destination must not exist.
 
     Of a directory the regular files are kept, at the same relative paths. Links count as what they point to; links
-    to nothing or to themselves, sockets and other special files, and what is removed meanwhile are left out.
+    to nothing or to themselves, sockets and other special files, and what is removed meanwhile are left out, and so
+    are the directories of `without`, such as the one that the snapshot grows in.
 
     Raises SourceError when the source cannot be read, and OSError when the destination cannot be written.
     """
@@ -52,7 +53,7 @@ def snapshot(source: Path, destination: Path) -> None:
         clone_file(source, destination)
         return
     destination.mkdir()
-    for path, file in files_below(source):
+    for path, file in files_below(source, without):
         copy = destination / path
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -63,12 +64,13 @@ def snapshot(source: Path, destination: Path) -> None:
             # Removed since the directory was listed, as programs do with their temporary files.
 
 
-def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
+def files_below(directory: Path, without: Iterable[Path] = ()) -> Iterator[tuple[str, Path]]:
     """Relative path, with slashes, and path of every regular file, in no order. Follows links, each circle once.
 
+    Directories of `without` that lie in it are left out, by whatever name they are reached.
     Raises SourceError when a directory in it cannot be read.
     """
-    yield from _files_below(directory, "", frozenset())
+    yield from _files_below(directory, "", frozenset(_place(path.stat()) for path in without))
 
 
 def fingerprint(source: Path) -> dict[str, list[int]]:
@@ -102,6 +104,10 @@ def _facts(file: Path) -> list[int]:
     return [facts.st_size, facts.st_mtime_ns, facts.st_ino]
 
 
+def _place(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_dev, facts.st_ino
+
+
 def _files_below(directory: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, Path]]:
     try:
         here = directory.stat()
@@ -112,8 +118,8 @@ def _files_below(directory: Path, prefix: str, above: frozenset[tuple[int, int]]
         raise SourceError(f"cannot read {directory}: {error.strerror}") from error
     except OSError as error:
         raise SourceError(f"cannot read {directory}: {error.strerror}") from error
-    place = (here.st_dev, here.st_ino)
-    if place in above:
+    place = _place(here)
+    if prefix and place in above:
         return
     for entry in entries:
         path = Path(entry.path)

@@ -72,8 +72,13 @@ class Item:
 
 
 def stage_snapshot(staging: Path, description: Description, root_url: str, source: Path) -> Item:
-    """Keep the source's bytes as they are now. Raises SourceError and, when staging cannot be written, OSError."""
-    return _stage(staging, _item("snapshot", description, root_url), lambda folder: snapshot(source, folder / CONTENT))
+    """Keep the source's bytes as they are now. Raises SourceError and, when staging cannot be written, OSError.
+
+    Staging and what lies beside it, journals and the store, are no part of a working directory that is kept.
+    """
+    item = _item("snapshot", description, root_url)
+    ours = (staging, staging.parent)
+    return _stage(staging, item, lambda folder: snapshot(source, folder / CONTENT, ours))
 
 
 def stage_immutable(staging: Path, description: Description, root_url: str, source: Path) -> Item:

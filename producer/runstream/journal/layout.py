@@ -24,9 +24,6 @@ MAGIC: Final = b"RSJRNL01"
 VERSION: Final = 2
 """Raised when the meaning of a field changes: a journal of another version is refused, never misread."""
 
-DEFAULT_JOURNAL_BYTES: Final = 64 * 1024 * 1024
-"""Two seconds of the fastest loop we know (3 M points/s), or hours of an ordinary one without its event log."""
-
 CHUNK_BYTES: Final = 2 * 1024 * 1024
 """Holds two events of the greatest size and some 200,000 points; what a full ring can reuse at once."""
 

@@ -87,6 +87,9 @@ def open_ring(
     for directory in candidates(journal_dir, environ):
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            if directory != journal_dir and not _is_ours(directory):
+                reasons.append(f"{directory} is in a directory of another user")
+                continue
             if network(directory):
                 reasons.append(f"{directory} is on a network file system")
                 continue
@@ -135,12 +138,21 @@ def find_journals(journal_dir: Path) -> list[Path]:
 def find_elsewhere(environ: Mapping[str, str] = os.environ) -> list[Path]:
     """Journals of this user in the directories that stand in for one that cannot be used, of any RUNSTREAM_DIR."""
     places = list(candidates(Path(), environ))[1:]
-    return [path for place in dict.fromkeys(places) if place.is_dir() for path in sorted(place.glob(f"*{SUFFIX}"))]
+    ours = [place for place in dict.fromkeys(places) if place.is_dir() and _is_ours(place)]
+    return [path for place in ours for path in sorted(place.glob(f"*{SUFFIX}"))]
 
 
 def remove_pointer(journal_dir: Path, journal: Path) -> None:
     """Forget a journal that was shipped. Raises nothing."""
     _remove(journal_dir / (journal.name + POINTER_SUFFIX))
+
+
+def _is_ours(stand_in: Path) -> bool:
+    """Whether this user made the directory: anybody may make one of its name beside it, to take or plant journals."""
+    try:
+        return stand_in.parent.lstat().st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def _remove(pointer: Path) -> None:

@@ -47,10 +47,6 @@ class Shipment:
     """Time in µs of the last row up to its end, 0 before the first."""
 
 
-_mine: set[Path] = set()
-"""Journals of this process. Opening one a second time and closing it again would drop the first one's lock (POSIX)."""
-
-
 class Ring(Header):
     """A journal file mapped into memory, or the same ring in memory only. Not thread-safe: see writer and shipper.
 
@@ -75,21 +71,22 @@ class Ring(Header):
         """Make a journal of `size` bytes at `path`, all of it allocated, or in memory when `path` is None.
 
         Raises OSError when the file cannot be made, locked, allocated or mapped; nothing is left behind then.
+
+        The lock hangs on an opening of its own, not on the mapping's: a forked child can then let go of it.
         """
         chunk_count = max(2, (size - layout.CHUNKS_OFFSET) // layout.CHUNK_BYTES)
         size = layout.CHUNKS_OFFSET + chunk_count * layout.CHUNK_BYTES
         fd = None
         if path is None:
-            buffer = mmap.mmap(-1, size)
+            buffer = _in_memory(size)
         else:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(fd)
                 # A sparse file that meets a full disk later is a SIGBUS in the training process.
                 os.posix_fallocate(fd, 0, size)
-                buffer = mmap.mmap(fd, size)
-                _mine.add(path.resolve())
-            except (OSError, ValueError) as error:
+                buffer = _mapped(path, size)
+            except (OSError, ValueError, OverflowError) as error:
                 os.close(fd)
                 path.unlink(missing_ok=True)
                 raise error if isinstance(error, OSError) else OSError(str(error)) from error
@@ -114,18 +111,16 @@ class Ring(Header):
 
         Raises InUse while the process lives (or another one recovers it), NotAJournal, or OSError.
         """
-        if path.resolve() in _mine:
-            raise InUse(f"{path} belongs to this process")
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             try:
-                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(fd)
             except OSError as error:
                 raise InUse(f"{path} belongs to a living process") from error
             size = os.fstat(fd).st_size
             if size < layout.CHUNKS_OFFSET + layout.CHUNK_BYTES:
                 raise NotAJournal(f"{path} is too short for a journal")
-            buffer = mmap.mmap(fd, size)
+            buffer = _mapped(path, size)
             magic, version, chunk_bytes, count, *_ = layout.IDENTITY.unpack_from(buffer, layout.AT_IDENTITY)
             if magic != layout.MAGIC:
                 raise NotAJournal(f"{path} is no journal")
@@ -195,16 +190,40 @@ class Ring(Header):
         return Shipment(number, serial, start, end, seq, next_seq, queued, step if has_step else None, time)
 
     def close(self, *, remove: bool) -> None:
-        """Unmap; remove the file when everything in it has arrived."""
+        """Unmap; remove the file when everything in it has arrived. May be called again, once views are released."""
         if remove and self.path is not None:
             self.path.unlink(missing_ok=True)
         try:
             self.buffer.close()
         except BufferError:
-            pass  # a view of it is still held: the memory goes with that
+            pass  # a view of it is still held
+        self.leave_to_parent()
+
+    def leave_to_parent(self) -> None:
+        """Let go of the lock: in a forked child, whose copy would outlive the parent."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
     def _slot(self, number: int) -> int:
         return layout.SHIPMENTS_OFFSET + number % layout.SHIPMENT_SLOTS * layout.SHIPMENT.size
+
+
+def _lock(fd: int) -> None:
+    """Hold the file as long as this opening of it. Raises OSError when another one does.
+
+    A POSIX lock would be lost when anything in this process, such as a copy of the directory, closes the file.
+    """
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _mapped(path: Path, size: int) -> mmap.mmap:
+    with path.open("r+b", buffering=0) as file:
+        return mmap.mmap(file.fileno(), size)
+
+
+def _in_memory(size: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(-1, size)
+    except (ValueError, OverflowError) as error:
+        raise OSError(str(error)) from error

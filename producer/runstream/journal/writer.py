@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from operator import index
 from typing import Any
 
 from ..values import MAX_KEY_SET_BYTES, clean_metrics, clean_step, split_key_sets
@@ -34,6 +35,7 @@ class JournalWriter(RecordWriter):
         "_clock",
         "_closed",
         "_give_back",
+        "_inherited",
         "_reopen",
         "_take",
         "_turn",
@@ -64,6 +66,8 @@ class JournalWriter(RecordWriter):
         self.last_ns: int = 0
         """What the attempt's clock showed when the last row was written."""
         self._reopen: Callable[[], Ring] | None = None
+        self._inherited = False
+        """The ring is a parent process's, and its counters are not ours to write."""
         self._new_turn()
         self._attach(ring)
 
@@ -74,6 +78,7 @@ class JournalWriter(RecordWriter):
         """
         self._new_turn()
         self.close_unlocked()
+        self._inherited = True
         self._reopen = reopen
 
     def _new_turn(self) -> None:
@@ -82,7 +87,7 @@ class JournalWriter(RecordWriter):
         self._give_back = self._turn.give_back
 
     def _attach(self, ring: Ring) -> None:
-        self._closed = False
+        self._closed = self._inherited = False
         self.last_ns = self._clock(CLOCK)
         ring.start_clock(ring.attempt, self.last_ns)
         self.open_ring(ring)
@@ -101,7 +106,8 @@ class JournalWriter(RecordWriter):
             take()
         except IndexError:
             if not self._turn.wait(LOCK_PATIENCE_S):
-                self._warn("error", "a row was dropped: log was called while it was already running in this thread")
+                # Whoever has the turn stands still below us, so the counter is ours all the same.
+                self._drop("error", _length(metrics), "a row was dropped: log was called inside of log in this thread")
                 return
         except BaseException:
             # A signal handler raised, as Ctrl-C does, right after the turn was taken: see Turn.
@@ -114,7 +120,8 @@ class JournalWriter(RecordWriter):
                 at_step = self.last_step + 1
             else:
                 write = self.rows.by_count[len(row)]
-                at_step = step
+                # A tensor would be changed by its owner, and a number of 8 bits begin again at 0 when counted on.
+                at_step = step if type(step) is int else index(step)
             now, earliest = clock(CLOCK), self.last_ns + MICROSECOND_NS
             at_ns = now if now > earliest else earliest
             self.position = write(self.chunk, self.position, at_step, row, at_ns)
@@ -126,8 +133,13 @@ class JournalWriter(RecordWriter):
             give_back(None)
 
     def append_aside(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record a row that has a step axis of its own: `step=None` goes on as if it had not been logged."""
+        """Record a row that has a step axis of its own: `step=None` goes on as if it had not been logged.
+
+        It is runstream's own: after the end it is no loss to count or to speak of.
+        """
         with self._turn:
+            if self.closed:
+                return
             last_step = self.last_step
             self._append_slowly(metrics, step)
             self.last_step = last_step
@@ -137,6 +149,11 @@ class JournalWriter(RecordWriter):
         with self._turn:
             self._follow_fork()
             return not self._closed and self.put_event(message)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is accepted any more."""
+        return self._closed and self._reopen is None
 
     def now_us(self) -> int:
         """This moment in µs since the epoch on the attempt's clock; differs from every other moment it gave."""
@@ -160,6 +177,17 @@ class JournalWriter(RecordWriter):
         """Accept nothing more, for a signal handler, which may have interrupted a row of its own thread."""
         self._closed = True
         self.forget_key_sets()
+
+    def let_go(self) -> None:
+        """Unmap the ring once it is delivered: it would take its size of disk as long as the run is referred to.
+
+        Assumes that the writer is closed.
+        """
+        try:
+            super().let_go()
+        except BufferError:
+            return  # a signal handler interrupted a row: it ends with the process
+        self.ring.close(remove=False)
 
     def _follow_fork(self) -> None:
         """Make the forked child's own ring. Assumes that it is our turn."""
@@ -206,8 +234,9 @@ class JournalWriter(RecordWriter):
     def _drop(self, reason: str, points: int, message: str) -> None:
         if points:
             try:
-                self.ring.count_dropped(reason, points)
-            except ValueError:
+                if not self._inherited:
+                    self.ring.count_dropped(reason, points)
+            except (ValueError, TypeError):
                 pass  # the journal is delivered and unmapped: this comes too late for its counters
             self._warn(reason, message)
 

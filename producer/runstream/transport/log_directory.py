@@ -102,6 +102,8 @@ class LogDirectory:
                 written += self._write(segment.fd, view[written:])
             if self._fsync:
                 os.fsync(segment.fd)
+                if segment.size == 0:
+                    _sync_names(segment.path.parent)
         except OSError:
             self._abandon(event, segment)
             raise
@@ -142,6 +144,16 @@ class LogDirectory:
             os.close(segment.fd)
         except OSError:
             pass  # an error of earlier writes: with fsync they were reported, without it they are the kernel's
+
+
+def _sync_names(directory: Path) -> None:
+    """Force a new file's name, and that of its directory, to the disk: bytes without a name are lost."""
+    for folder in (directory, directory.parent):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _file_header(event: str, marker: bytes) -> bytes:

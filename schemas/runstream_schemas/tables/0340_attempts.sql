@@ -20,6 +20,7 @@ SELECT
         greatest(seen, heartbeat)) AS ended,
     -- The counter of the status event includes rows that are still on their way; points may be newer than it.
     if(end_step = -9223372036854775808, told_step, greatest(end_step, ifNull(told_step, end_step))) AS last_step,
+    explicit_step,
     toUInt32(row_number() OVER (PARTITION BY run_id, rank ORDER BY attempt)) AS number,
     CAST(attempt <= ifNull(until, 0) AS Bool) AS deleted
 FROM
@@ -29,6 +30,7 @@ FROM
         max(event_seen) AS seen,
         max(event_last_time) AS last_time,
         max(event_end_step) AS end_step,
+        min(event_explicit_step) AS explicit_step,
         max(event_heartbeat) AS heartbeat,
         max(event_begun) AS begun,
         max(event_state) AS said,
@@ -40,16 +42,17 @@ FROM
         SELECT
             run_id, rank, attempt,
             seen AS event_seen, last_time AS event_last_time, end_step AS event_end_step,
+            explicit_step AS event_explicit_step,
             toInt64(0) AS event_heartbeat, false AS event_begun,
             '' AS event_state, '' AS event_error, CAST(NULL, 'Nullable(Int64)') AS event_step, true AS event_safe
         FROM life
         UNION ALL
         SELECT
-            run_id, rank, attempt, 0, 0, -9223372036854775808, toUnixTimestamp64Micro(time), true, '', '', NULL, crash_safe
+            run_id, rank, attempt, 0, 0, -9223372036854775808, 9223372036854775807, toUnixTimestamp64Micro(time), true, '', '', NULL, crash_safe
         FROM run FINAL
         UNION ALL
         SELECT
-            run_id, rank, attempt, 0, 0, -9223372036854775808, toUnixTimestamp64Micro(time), false,
+            run_id, rank, attempt, 0, 0, -9223372036854775808, 9223372036854775807, toUnixTimestamp64Micro(time), false,
             toString(state), error, last_step, crash_safe
         FROM status FINAL
     )
@@ -128,7 +131,7 @@ SELECT
     fromUnixTimestamp64Micro(newest, 'UTC') AS updated,
     if(state IN ('running', 'unknown'), NULL, fromUnixTimestamp64Micro(newest_end, 'UTC')) AS ended,
     (ifNull(if(state IN ('running', 'unknown'), newest, newest_end), newest) - first_attempt) / 1e6 AS duration_s,
-    greatest_step AS last_step,
+    nullIf(greatest_step, -9223372036854775808) AS last_step,
     ifNull(fact_world_size, 0) AS world_size,
     rank_count AS ranks,
     attempt_count AS attempts,
@@ -158,9 +161,12 @@ FROM
             min(attempt) AS rank_first,
             max(greatest(seen, attempt)) AS rank_seen,
             max(ended) AS rank_ended,
-            max(last_step) AS rank_step,
+            -- Of each attempt what a later one leaves of it, by the rule of series_cut, for all metrics of the rank together.
+            arrayMax(life -> least(life.3, arrayMin(
+                later -> if(later.1 > greatest(life.1, life.2), later.4, 9223372036854775807), lives) - 1), lives) AS rank_step,
             count() AS rank_attempts,
-            argMax(error, attempt) AS rank_error
+            argMax(error, attempt) AS rank_error,
+            groupArray((attempt, last_time, ifNull(last_step, -9223372036854775808), explicit_step)) AS lives
         FROM attempt_life
         WHERE NOT deleted
         GROUP BY run_id, rank
