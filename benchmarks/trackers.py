@@ -85,7 +85,7 @@ def _trackio(directory: Path) -> Open:
     os.environ["TRACKIO_DIR"] = str(directory)
     trackio: Any = import_module("trackio")
     run = trackio.init(project=PROJECT, embed=False)
-    return Open(lambda row, step: run.log(row, step=step), trackio.finish)
+    return Open(lambda row, step: run.log(row, step=step), run.finish)
 
 
 def _aim(directory: Path) -> Open:
