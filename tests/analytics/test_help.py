@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def test_every_command_explains_itself_with_examples(invoke: Invoke, tmp_path: P
     examples = out.split("Examples:\n")[1].split("\n\n")[0].splitlines()
     assert examples
     assert all(line.startswith(f"    runstream {command}") for line in examples)
+
+
+def test_the_version_is_that_of_the_installed_package(invoke: Invoke, tmp_path: Path) -> None:
+    assert invoke(tmp_path, "--version") == (0, f"runstream {metadata.version('runstream')}\n", "")
 
 
 def test_help_is_as_it_was(invoke: Invoke, tmp_path: Path) -> None:

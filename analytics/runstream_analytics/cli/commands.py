@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -14,7 +15,6 @@ from runstream_schemas.exit_codes import ExitCode
 
 app = typer.Typer(
     name="runstream",
-    help="Read what training runs logged: leaderboards, charts, SQL, and proof that nothing is missing.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -30,6 +30,23 @@ app.command("sync", help=sync.HELP, short_help="Ship what killed processes left 
 app.command("delete", help=delete.HELP, short_help="Delete runs, after showing which.")(delete.delete)
 app.command("doctor", help=doctor.HELP, short_help="Check the installation, and say how to mend it.")(doctor.doctor)
 app.command("demo", help=demo.HELP, short_help="Train a sweep of small models, and look at it.")(demo.demo)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from runstream import __version__
+
+        typer.echo(f"runstream {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Read what training runs logged: leaderboards, charts, SQL, and proof that nothing is missing."""
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
