@@ -102,8 +102,8 @@ class DeadLetterDirectory:
         return (self.root / letter.event / f"{letter.id}.datum").read_bytes()
 
     def remove(self, letter: DeadLetter) -> None:
-        """Forget an event, the description last, so that a half-removed one is still listed."""
-        for suffix in ("datum", "json"):
+        """Forget an event that is stored now, the description first: of a half-removed one nobody need know."""
+        for suffix in ("json", "datum"):
             (self.root / letter.event / f"{letter.id}.{suffix}").unlink(missing_ok=True)
 
     def _write(self, path: Path, data: bytes) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import engine_tasks as tasks
+import pytest
 import worker_process
 from ingest_support import RUN, batch_record, datum, segment_path, write_segment
 
 import support_events as events
-from runstream_ingest.dead_letters import DeadLetter, schema_of
+from runstream_ingest.dead_letters import DeadLetter, DeadLetterDirectory, schema_of
 from runstream_schemas.exit_codes import ExitCode
 
 VERIFY = "from runstream_analytics.cli.app import main; main()"
@@ -69,3 +70,24 @@ def test_a_refused_batch_shows_in_the_ledger_until_a_replay_stores_it(
 def test_a_refused_event_whose_description_is_damaged_is_one_of_an_unknown_schema() -> None:
     letter = DeadLetter("1", "tag", "no hex", "log", "tag/a.avro", 0, 0, "", str(RUN), 0, 0, -1, 0)
     assert schema_of(letter) is None
+
+
+def test_a_removal_that_is_cut_short_leaves_no_letter_that_cannot_be_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = DeadLetterDirectory(tmp_path)
+    letter = DeadLetter("1f", "metric", "00", "log", "f", 7, 469, "no", str(RUN), 0, events.ATTEMPT, 0, 40)
+    letters.put(letter, b"datum")
+    assert list(letters.letters()) == [letter]
+    unlink, done = Path.unlink, []
+
+    def once(path: Path, missing_ok: bool = False) -> None:
+        if done:
+            raise OSError("killed")
+        done.append(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", once)
+    with pytest.raises(OSError, match="killed"):
+        letters.remove(letter)
+    assert list(letters.letters()) == []
