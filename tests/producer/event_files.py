@@ -1,7 +1,8 @@
 """What a log directory holds, by a plain Avro reader."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fastavro
 
@@ -11,8 +12,16 @@ def events(directory: Path, event: str) -> list[dict[str, Any]]:
     found: list[Any] = []
     for path in sorted((directory / "log" / event).glob("*.avro")):
         with path.open("rb") as file:
-            found += fastavro.reader(file)
+            found += _whole_blocks(file)
     return sorted(found, key=lambda record: record.get("time", record.get("seq", 0)))
+
+
+def _whole_blocks(file: BinaryIO) -> Iterator[Any]:
+    """What stands before a torn tail: a process may be killed in the middle of a write."""
+    try:
+        yield from fastavro.reader(file)
+    except EOFError:
+        pass
 
 
 def points(directory: Path) -> dict[str, list[tuple[int, float]]]:
