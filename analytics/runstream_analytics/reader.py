@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runstream.journal.place import find_journals
-from runstream.sync import left_elsewhere
+from runstream.sync import any_journal
 from runstream_analytics.errors import NothingHere, UserError
 from runstream_schemas.exit_codes import ExitCode
 from runstream_schemas.settings import Settings
@@ -65,7 +64,7 @@ def open_reader(settings: Settings, listener: Listener, *, load: bool = True) ->
     """
     if settings.store_dir and not settings.store_dir.exists() and not (settings.log_dir and settings.log_dir.exists()):
         where = f"{settings.dir} ({_from(settings.sources['dir'])})"
-        if find_journals(settings.journal_dir) or left_elsewhere(settings):
+        if any_journal(settings):
             raise NothingHere(f"what was logged in {where} is still in journals; `runstream sync` ships it")
         raise NothingHere(f"no run has been logged in {where} yet; log one, or name the right directory with --dir")
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,20 +51,30 @@ def sync_journals(
             yield Recovered(path, "", 0, 0, 0, "not a journal", str(error))
         else:
             yield _ship(ring, settings, monotonic() + timeout_s, monotonic)
-    for path in find_elsewhere():
-        if path not in here and (found := _meant_for(settings.url, path)) is not None:
-            yield _ship(found, settings, monotonic() + timeout_s, monotonic)
+    for found in _elsewhere(settings.url, here):
+        yield _ship(found, settings, monotonic() + timeout_s, monotonic)
 
 
 def left_elsewhere(settings: Settings) -> list[Path]:
     """The journals of processes that are gone which lie elsewhere, and which `sync_journals` would ship as well."""
-    here = find_journals(settings.journal_dir)
     left = []
-    for path in find_elsewhere():
-        if path not in here and (ring := _meant_for(settings.url, path)) is not None:
-            ring.close(remove=False)
-            left.append(path)
+    for ring in _elsewhere(settings.url, find_journals(settings.journal_dir)):
+        assert ring.path is not None, "it was found by its path"
+        left.append(ring.path)
+        ring.close(remove=False)
     return left
+
+
+def any_journal(settings: Settings) -> bool:
+    """Whether something that was logged may still be in a journal of this machine, of a living process or not."""
+    return bool(find_journals(settings.journal_dir) or left_elsewhere(settings))
+
+
+def _elsewhere(url: str, here: Collection[Path]) -> Iterator[Ring]:
+    """Journals without a pointer that are to be shipped to this event log, each to be closed by whoever gets it."""
+    for path in find_elsewhere():
+        if path not in here and (ring := _meant_for(url, path)) is not None:
+            yield ring
 
 
 def _meant_for(url: str, path: Path) -> Ring | None:

@@ -16,16 +16,21 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "RUNSTREAM_SYSTEM_PERIOD_S": "0"}
 
 
-def command(directory: Path, *arguments: str) -> Any:
-    """What `runstream … --json` prints in that working directory; it must succeed."""
-    done = subprocess.run(
-        [*COMMAND, *arguments, "--json"],
+def ended(directory: Path, arguments: list[str], timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a program in that working directory to its end, whatever that is."""
+    return subprocess.run(
+        arguments,
         cwd=directory,
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout_s,
         check=False,
     )
+
+
+def command(directory: Path, *arguments: str) -> Any:
+    """What `runstream … --json` prints in that working directory; it must succeed."""
+    done = ended(directory, [*COMMAND, *arguments, "--json"])
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

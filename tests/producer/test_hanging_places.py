@@ -5,29 +5,21 @@ import sys
 import textwrap
 from pathlib import Path
 
-from cli_processes import clean_environment
+from cli_processes import ended
 from event_files import events, points
 
 from runstream.sync import sync_journals
 from runstream_schemas.settings import load
 
 
-def ended(directory: Path, body: str) -> subprocess.CompletedProcess[str]:
+def program_ended(directory: Path, body: str) -> subprocess.CompletedProcess[str]:
     """Run a program; it must come to its end."""
     code = f"import threading, time\nimport runstream\nDIR = {str(directory)!r}\n" + textwrap.dedent(body)
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=directory,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    return ended(directory, [sys.executable, "-c", code], timeout_s=100)
 
 
 def test_a_log_directory_that_hangs_is_left_at_the_timeout_and_sync_ships_the_rest(tmp_path: Path) -> None:
-    done = ended(
+    done = program_ended(
         tmp_path,
         """
         from runstream.transport.log_directory import LogDirectory
@@ -47,7 +39,7 @@ def test_a_log_directory_that_hangs_is_left_at_the_timeout_and_sync_ships_the_re
 
 def test_an_artifact_root_that_hangs_keeps_no_point_from_arriving(tmp_path: Path) -> None:
     (tmp_path / "ckpt.pt").write_bytes(b"weights")
-    done = ended(
+    done = program_ended(
         tmp_path,
         """
         from runstream.artifacts.root import LocalRoot

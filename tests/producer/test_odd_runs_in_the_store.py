@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cli_processes import clean_environment, command
+from cli_processes import clean_environment, command, ended
 
 TRAINER = r"""
 import math
@@ -71,15 +71,7 @@ def test_two_processes_with_one_run_and_rank_at_the_same_time_are_both_visible(t
 def test_an_odd_run_is_complete_in_every_view(tmp_path: Path) -> None:
     program = f"STEPS = {STEPS!r}\nNAMES = {NAMES!r}\n{TRAINER}"
     (tmp_path / "odd.py").write_text(program)
-    done = subprocess.run(
-        [sys.executable, "odd.py"],
-        cwd=tmp_path,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ended(tmp_path, [sys.executable, "odd.py"])
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert all(line.startswith("runstream: ") for line in done.stderr.splitlines())
 

@@ -27,10 +27,9 @@ Examples:
 
 
 def _where_the_rest_is(settings: Settings) -> str:
-    from runstream.journal.place import find_journals
-    from runstream.sync import left_elsewhere
+    from runstream.sync import any_journal
 
-    if not settings.log_dir or find_journals(settings.journal_dir) or left_elsewhere(settings):
+    if not settings.log_dir or any_journal(settings):
         return "runstream sync ships what killed processes left behind"
     return "log and journals here hold nothing more: the rest is lost, or elsewhere"
 
