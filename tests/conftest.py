@@ -1,8 +1,12 @@
-"""For all tests: property tests repeat exactly and have all the time they need, and Ctrl-C reaches child processes."""
+"""For all tests: property tests repeat exactly and have all the time they need; signals reach children; brokers."""
 
 import signal
 
 from hypothesis import settings
+
+from broker.fixtures import broker, own_broker, prefix, three_brokers
+
+__all__ = ["broker", "own_broker", "prefix", "three_brokers"]
 
 settings.register_profile("runstream", deadline=None, derandomize=True, database=None)
 settings.load_profile("runstream")

@@ -6,16 +6,18 @@ file named by `RUNSTREAM_CONFIG` (default `runstream.toml` in the working direct
 
 from __future__ import annotations
 
-import math
 import os
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-CONFIG_FILE = "runstream.toml"
+from . import kafka
+from .kafka import KafkaSettings, kafka_settings
+from .setting_values import CONFIG_FILE, SettingsError, file_of, resolve, texts
+
+__all__ = ["CONFIG_FILE", "DESCRIPTIONS", "Settings", "SettingsError", "load", "without_password"]
 
 MIN_JOURNAL_BYTES = 4 * 1024 * 1024 + 24_576
 """Two chunks of the journal and its header: with fewer it could not go on while one is shipped."""
@@ -30,12 +32,11 @@ DESCRIPTIONS: Mapping[str, str] = {
     "fsync": "Force each batch in a log directory to the disk: auto (on network file systems), always, never.",
     "heartbeat_s": "Seconds between heartbeats. Default: 10.",
     "system_period_s": "Seconds between samples of system metrics, 0 for none. Default: 10.",
+    "store_ca": "File with the certificate (PEM) that signed the store's, for https. Default: those of the system.",
+    "store_cluster": "Name of the ClickHouse cluster that the store is spread over. Default: none, one server.",
+    **kafka.DESCRIPTIONS,
 }
 """Every shared setting, with what it means."""
-
-
-class SettingsError(ValueError):
-    """A setting has a value that cannot be used; the message names the setting, the value and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,13 @@ class Settings:
     system_period_s: float
     sources: Mapping[str, str]
     """Where each value came from: argument, environment, the file's name, or default."""
+    store_ca: str = ""
+    store_cluster: str = ""
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+
+    def shown(self, name: str) -> str:
+        """The value of a setting as it may be printed: without passwords."""
+        return self.kafka.shown(name) if name in kafka.DESCRIPTIONS else without_password(str(getattr(self, name)))
 
     @property
     def log_dir(self) -> Path | None:
@@ -91,33 +99,30 @@ def load(
     Raises SettingsError for an unreadable file, an unknown name in it, or a value of the wrong shape.
     """
     base = cwd or Path.cwd()
-    file_name = environ.get("RUNSTREAM_CONFIG") or str(base / CONFIG_FILE)
-    from_file = _read_file(Path(file_name), required="RUNSTREAM_CONFIG" in environ)
-    values: dict[str, str] = {}
-    sources: dict[str, str] = {}
-    for name in DESCRIPTIONS:
-        variable = f"RUNSTREAM_{name.upper()}"
-        argument = arguments.get(name)
-        if argument is not None:
-            values[name], sources[name] = os.fspath(argument), "argument"
-        elif environ.get(variable):
-            values[name], sources[name] = environ[variable], variable
-        elif name in from_file:
-            values[name], sources[name] = from_file[name], file_name
-        else:
-            sources[name] = "default"
-    directory = (base / values.get("dir", ".runstream")).resolve()
+    file_name, content = file_of(environ, base)
+    values = resolve(
+        DESCRIPTIONS,
+        prefix="RUNSTREAM_",
+        environ=environ,
+        file_name=file_name,
+        from_file=texts(file_name, content, DESCRIPTIONS),
+        arguments=arguments,
+    )
+    directory = (base / values.text("dir", ".runstream")).resolve()
     return Settings(
         dir=directory,
-        url=_event_log(values.get("url"), directory, base),
-        store=_store(values.get("store"), directory, base),
-        artifacts=values.get("artifacts") or str(directory / "artifacts"),
-        mode=_choice("mode", values, sources, ("online", "disabled")),
-        journal_bytes=int(_number("journal_bytes", values, sources, default=64 * 1024 * 1024, least=MIN_JOURNAL_BYTES)),
-        fsync=_choice("fsync", values, sources, ("auto", "always", "never")),
-        heartbeat_s=_number("heartbeat_s", values, sources, default=10.0, least=0.1),
-        system_period_s=_number("system_period_s", values, sources, default=10.0, least=0.0),
-        sources=sources,
+        url=_event_log(values.given.get("url"), directory, base),
+        store=_store(values.given.get("store"), directory, base),
+        artifacts=values.text("artifacts") or str(directory / "artifacts"),
+        mode=values.choice("mode", ("online", "disabled")),
+        journal_bytes=int(values.number("journal_bytes", default=64 * 1024 * 1024, least=MIN_JOURNAL_BYTES)),
+        fsync=values.choice("fsync", ("auto", "always", "never")),
+        heartbeat_s=values.number("heartbeat_s", default=10.0, least=0.1),
+        system_period_s=values.number("system_period_s", default=10.0, least=0.0),
+        sources=values.sources,
+        store_ca=values.text("store_ca"),
+        store_cluster=values.text("store_cluster"),
+        kafka=kafka_settings(values),
     )
 
 
@@ -126,50 +131,13 @@ def without_password(url: str) -> str:
     return re.sub(r"(?<=://)([^/@:\s]*):\S*@", r"\1:***@", url)
 
 
-def _read_file(path: Path, *, required: bool) -> dict[str, str]:
-    try:
-        content = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        if required:
-            raise SettingsError(f"RUNSTREAM_CONFIG names {path}, which does not exist") from None
-        return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}") from error
-    unknown = sorted(name for name in content if name not in DESCRIPTIONS and not isinstance(content[name], dict))
-    if unknown:
-        raise SettingsError(f"{path} has unknown settings {', '.join(unknown)}; known are {', '.join(DESCRIPTIONS)}")
-    wrong = sorted(name for name in DESCRIPTIONS if not isinstance(content.get(name, ""), str | int | float))
-    if wrong:
-        raise SettingsError(f"{path}: {', '.join(wrong)} must be text or a number")
-    return {name: str(value) for name, value in content.items() if name in DESCRIPTIONS}
-
-
-def _choice(name: str, values: Mapping[str, str], sources: Mapping[str, str], allowed: tuple[str, ...]) -> str:
-    value = values.get(name, allowed[0])
-    if value not in allowed:
-        raise SettingsError(f"{name} is {value!r} (from {sources[name]}); use {', '.join(allowed)}")
-    return value
-
-
-def _number(name: str, values: Mapping[str, str], sources: Mapping[str, str], *, default: float, least: float) -> float:
-    text = values.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not least <= value < math.inf:
-        raise SettingsError(f"{name} is {text!r} (from {sources[name]}); use a number of at least {least:.10g}")
-    return value
-
-
 def _event_log(value: str | None, directory: Path, base: Path) -> str:
     if value is None:
         return f"file:{quote(str(directory / 'log'))}"
     if value.startswith("file:"):
         return f"file:{quote(str(_local_path(value, 'file:', base)))}"
-    if value.startswith("kafka://") and urlsplit(value).netloc:
+    if value.startswith("kafka://"):
+        kafka.check_url(value)
         return value
     raise SettingsError(f"url is {without_password(value)!r}; use file:/path or kafka://host:port[,host:port]")
 

@@ -16,7 +16,7 @@ from runstream.journal.place import file_system, is_network
 from runstream_analytics.checks.check import Check, fail, ok, warn
 from runstream_analytics.render import text
 from runstream_schemas.limits import MAX_ATTEMPT_US, MIN_ATTEMPT_US
-from runstream_schemas.settings import Settings, without_password
+from runstream_schemas.settings import Settings
 
 PACKAGES: Final[Mapping[str, str]] = {
     "runstream": "runstream",
@@ -41,8 +41,7 @@ NO_SPACE: Final = 100 * 1024**2
 def check_settings(settings: Settings) -> list[Check]:
     """Every setting with where it comes from; passwords are hidden."""
     return [
-        ok(f"setting {name}", f"{without_password(str(getattr(settings, name)))} ({source})")
-        for name, source in settings.sources.items()
+        ok(f"setting {name}", f"{settings.shown(name)} ({source})") for name, source in settings.sources.items()
     ]
 
 
