@@ -12,6 +12,8 @@ from typing import Final
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from runstream_ingest import transport
+
 
 class ErrorClass(Enum):
     """What to do."""
@@ -34,7 +36,16 @@ DATA_CODES: Final = frozenset(
     }
 )
 
-FATAL_CODES: Final = frozenset(
+LOGIN_CODES: Final = frozenset(
+    {
+        192,  # UNKNOWN_USER
+        193,  # WRONG_PASSWORD
+        194,  # REQUIRED_PASSWORD
+        516,  # AUTHENTICATION_FAILED
+    }
+)
+
+FATAL_CODES: Final = LOGIN_CODES | frozenset(
     {
         16,  # NO_SUCH_COLUMN_IN_TABLE
         47,  # UNKNOWN_IDENTIFIER
@@ -43,12 +54,9 @@ FATAL_CODES: Final = frozenset(
         81,  # UNKNOWN_DATABASE
         115,  # UNKNOWN_SETTING
         164,  # READONLY
-        192,  # UNKNOWN_USER
-        193,  # WRONG_PASSWORD
         291,  # DATABASE_ACCESS_DENIED
         452,  # SETTING_CONSTRAINT_VIOLATION
         497,  # ACCESS_DENIED
-        516,  # AUTHENTICATION_FAILED
     }
 )
 
@@ -63,8 +71,8 @@ def code_of(error: BaseException) -> int | None:
 
 
 def reason(error: BaseException) -> str:
-    """Why the store refuses an event, for people: without the names and numbers that mean something only inside it."""
-    text = _undecoded(error).decode(errors="replace") or str(error)
+    """Why the store refuses something, for people: without names and numbers that mean something only inside it."""
+    text = _undecoded(error).decode(errors="backslashreplace") or _from_server(error)
     violated = _VIOLATION.search(text)
     if violated is None:
         return text
@@ -89,6 +97,26 @@ _VIOLATION: Final = re.compile(
     r" \(VIOLATED_CONSTRAINT\)",
     re.DOTALL,
 )
+
+
+_OVER_HTTP: Final = re.compile(
+    r"(?:Received ClickHouse exception, code: \d+|HTTP driver received HTTP status (?P<status>\d+))"
+    r"(?:, server response: (?P<text>.*?))?(?: \(for url \S+\))?",
+    re.DOTALL,
+)
+"""How the client wraps what a server answered."""
+
+_VERSION: Final = re.compile(r" \(version [^()]*(?:\([^()]*\))?\)$")
+
+
+def _from_server(error: BaseException) -> str:
+    """The text of an error without what the client wraps around it."""
+    found = _OVER_HTTP.fullmatch(str(error))
+    if found is None:
+        return transport.words(error) or str(error)
+    if found["status"]:
+        return f"HTTP status {found['status']} without an error of ClickHouse, as a proxy gives it"
+    return _VERSION.sub("", found["text"] or str(error))
 
 
 def _undecoded(error: BaseException) -> bytes:
