@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,11 +28,21 @@ class Batch:
     starts: dict[Partition, int] = field(default_factory=dict)
     """For each partition in it, the offset of its first message: nothing beyond may be committed before the insert."""
 
+    oldest_ms: int = 0
+    """When the oldest of its records was handed to the broker, in milliseconds since the epoch; 0 when unknown."""
+
     def add(self, message: Message) -> None:
         """Take one more message."""
         self.messages.append(message)
         self.bytes += len(message.datum)
         self.starts.setdefault(message.partition, message.offset)
+        if message.origin is not None and not 0 < self.oldest_ms <= message.origin.time_ms:
+            self.oldest_ms = message.origin.time_ms
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Another worker has these partitions: whether their messages get stored here matters to no commit."""
+        for partition in partitions:
+            self.starts.pop(partition, None)
 
 
 class Batcher:
@@ -61,6 +72,18 @@ class Batcher:
         batches = list(self._open.values())
         self._open.clear()
         return batches
+
+    def drop(self, partitions: Collection[Partition]) -> None:
+        """Drop the messages of partitions that another worker reads again."""
+        for key, batch in list(self._open.items()):
+            kept = Batch(batch.schema, batch.opened_at)
+            for message in batch.messages:
+                if message.partition not in partitions:
+                    kept.add(message)
+            if kept.messages:
+                self._open[key] = kept
+            else:
+                del self._open[key]
 
     def open_batches(self) -> list[Batch]:
         """The batches still being filled."""

@@ -1,9 +1,9 @@
 """Events that the store refuses, kept with everything needed to look at them and to send them again.
 
-Each is two files in the dead-letter directory: `<event>/<id>.datum` with the original bytes and `<event>/<id>.json`
-with where they came from and why they were refused. The id follows from origin and content, so reading a file again
-makes no second copy. The directory is written first and flushed to disk; then the row in table
-dead_letter, for the ledger.
+Those of a log directory lie in the dead-letter directory, two files each: `<event>/<id>.datum` with the original bytes
+and `<event>/<id>.json` with where they came from and why they were refused. (Those of topics lie in a topic, see
+dead_letter_topic.py.) The id follows from origin and content, so reading a file again makes no second copy. They are
+put there first, to stay; then comes the row in table dead_letter, for the ledger.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 from clickhouse_connect.driver.client import Client
 
 from runstream_ingest import shape
+from runstream_ingest.sources.record import unknown_fingerprint
 from runstream_ingest.sources.source import Message
 from runstream_schemas import avro
 from runstream_schemas.avro import Schema
@@ -57,12 +58,17 @@ class DeadLetter:
 
 def dead_letter(message: Message, error_code: int, error: str) -> DeadLetter:
     """Describe a refused message."""
-    who = shape.identity(message.schema, message.datum)
+    fingerprint, datum = message.schema.fingerprint, message.datum
+    later = unknown_fingerprint(datum) if message.origin is not None else None
+    if later is not None:
+        # Versions of an event add fields at its end, so who sent it can be read all the same.
+        fingerprint, datum = later, datum[avro.HEADER_BYTES :]
+    who = shape.identity(message.schema, datum)
     place = f"{message.partition.source}\0{message.partition.name}\0{message.offset}\0".encode()
     return DeadLetter(
         id=hashlib.sha256(place + message.datum).hexdigest()[:24],
         event=message.schema.event,
-        fingerprint=message.schema.fingerprint.hex(),
+        fingerprint=fingerprint.hex(),
         source=message.partition.source,
         name=message.partition.name,
         offset=message.offset,
@@ -76,18 +82,35 @@ def dead_letter(message: Message, error_code: int, error: str) -> DeadLetter:
     )
 
 
+class DeadLetters(Protocol):
+    """Where refused events are kept. Methods raise when they cannot be, and nothing is lost then."""
+
+    def put(self, letters: Sequence[tuple[DeadLetter, Message]]) -> None:
+        """Keep events; they are safe when this returns."""
+
+    def letters(self) -> Iterator[DeadLetter]:
+        """All events kept."""
+
+    def datum(self, letter: DeadLetter) -> bytes:
+        """The original bytes of one that `letters` gave."""
+
+    def remove(self, letter: DeadLetter) -> None:
+        """Forget an event that is stored now."""
+
+
 class DeadLetterDirectory:
     """The directory of refused events. Its methods raise OSError when the disk does."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put(self, letter: DeadLetter, datum: bytes) -> None:
-        """Keep an event; durable when this returns."""
-        folder = self.root / letter.event
-        folder.mkdir(parents=True, exist_ok=True)
-        self._write(folder / f"{letter.id}.datum", datum)
-        self._write(folder / f"{letter.id}.json", orjson.dumps(asdict(letter), option=orjson.OPT_INDENT_2))
+    def put(self, letters: Sequence[tuple[DeadLetter, Message]]) -> None:
+        """Keep events; durable when this returns."""
+        for letter, message in letters:
+            folder = self.root / letter.event
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write(folder / f"{letter.id}.datum", message.datum)
+            self._write(folder / f"{letter.id}.json", orjson.dumps(asdict(letter), option=orjson.OPT_INDENT_2))
 
     def letters(self) -> Iterator[DeadLetter]:
         """All events kept, by event and id; files that are not ours are passed over."""

@@ -22,7 +22,7 @@ from runstream_ingest import isolate, shape
 from runstream_ingest.backoff import Backoff
 from runstream_ingest.batch import Batch
 from runstream_ingest.clock import Clock
-from runstream_ingest.dead_letters import DeadLetter, DeadLetterDirectory, dead_letter
+from runstream_ingest.dead_letters import DeadLetter, DeadLetters, dead_letter
 from runstream_ingest.errors import ErrorClass, classify, code_of, reason
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import Poisoned, PoisonGuard
@@ -73,7 +73,7 @@ class Delivered:
 class Delivery:
     """Delivers batches; shared by all inserting threads."""
 
-    dead_letters: DeadLetterDirectory
+    dead_letters: DeadLetters
     guard: PoisonGuard
     clock: Clock
     stop: threading.Event
@@ -129,7 +129,7 @@ class Delivery:
         """Who is to blame for a failed insert; nobody when it was the store's own trouble."""
         kind = classify(error)
         if kind is ErrorClass.FATAL:
-            raise FatalStoreError(str(error)) from error
+            raise FatalStoreError(reason(error)) from error
         if kind is ErrorClass.TRANSIENT:
             return {}
         limit = max(self.guard.limit(len(batch.messages)) - known, 0)
@@ -140,7 +140,7 @@ class Delivery:
             raise Poisoned(f"{why}; the store says: {reason(error)[:300]}") from error
         except Exception as other:
             if classify(other) is ErrorClass.FATAL:
-                raise FatalStoreError(str(other)) from other
+                raise FatalStoreError(reason(other)) from other
             return {}
 
     def _put_aside(self, bad: Sequence[Refused], destination: Destination, deadline: float | None) -> list[DeadLetter]:
@@ -148,13 +148,12 @@ class Delivery:
         backoff = Backoff()
         while True:
             try:
-                for letter, (message, _, _) in zip(letters, bad, strict=True):
-                    self.dead_letters.put(letter, message.datum)
+                self.dead_letters.put([(letter, message) for letter, (message, _, _) in zip(letters, bad, strict=True)])
                 destination.record(letters)
                 break
             except Exception as error:
                 if classify(error) is ErrorClass.FATAL:
-                    raise FatalStoreError(str(error)) from error
+                    raise FatalStoreError(reason(error)) from error
                 self._pause(error, backoff, deadline)
         self.observer.dead(letters[0].event, len(letters), sum(letter.points for letter in letters))
         return letters
@@ -166,7 +165,7 @@ class Delivery:
         self.observer.retrying(code_of(error), delay)
         self.clock.wait(delay, self.stop)
         if self.stop.is_set() or self.aborted:
-            raise Stopped(f"stopped while the store was failing: {error}") from error
+            raise Stopped(f"stopped while the store was failing: {reason(error)}") from error
 
     def _check_share(self, batch: Batch, bad: Sequence[Refused]) -> None:
         if len(bad) > self.guard.limit(len(batch.messages)):

@@ -1,12 +1,12 @@
 """The worker's loop: source → batches → store → commit, for a log directory and a topic alike.
 
-One thread polls and commits; up to `CONNECTIONS` others insert. At most that many batches are in flight, and while all
+One thread polls and commits; up to `inserters` others insert. At most that many batches are in flight, and while all
 are, nothing more is read, so memory is bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -15,9 +15,9 @@ from typing import Final
 from runstream_ingest.batch import Batch, Batcher
 from runstream_ingest.deliver import Delivered, Delivery, Destination
 from runstream_ingest.progress import Progress
-from runstream_ingest.sources.source import Notice, Source
+from runstream_ingest.sources.source import Notice, Partition, Source
 
-CONNECTIONS: Final = 2
+INSERTERS: Final = 2
 """The store parses Avro on one thread per insert; a second insert uses the other core, a third only memory."""
 
 POLL_BYTES: Final = 4 * 1024 * 1024
@@ -27,6 +27,10 @@ POLL_TIMEOUT_S: Final = 0.05
 
 COMMIT_EVERY_S: Final = 1.0
 """Committing later costs only reading again after a crash."""
+
+RELEASE_S: Final = 10.0
+"""How long a partition is kept from the worker that gets it next, so that what is being stored can be committed first.
+Reading it twice costs less than a longer stop of the whole group."""
 
 _KEEP_ALIVE_S: Final = 0.5
 
@@ -58,8 +62,12 @@ class Loop:
     batcher: Batcher = field(default_factory=Batcher)
     on_progress: Callable[[Loaded], None] | None = None
     expected_bytes: int = 0
+    inserters: int = INSERTERS
 
     def __post_init__(self) -> None:
+        self.source.listen(self._release)
+        self._waiting: list[Batch] = []
+        self._released: set[Partition] = set()
         self._progress = Progress()
         self._flying: dict[Future[Delivered], Batch] = {}
         self._free: SimpleQueue[Destination] = SimpleQueue()
@@ -76,7 +84,7 @@ class Loop:
         """
         clock = self.delivery.clock
         began = clock.monotonic()
-        with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="runstream-insert") as pool:
+        with ThreadPoolExecutor(self.inserters, thread_name_prefix="runstream-insert") as pool:
             try:
                 while not self.delivery.stop.is_set():
                     idle = self._step(pool)
@@ -97,32 +105,43 @@ class Loop:
         """Poll once and start what is due; whether there was nothing."""
         messages = self.source.poll(POLL_BYTES, POLL_TIMEOUT_S)
         now = self.delivery.clock.monotonic()
+        self._released.clear()
         for message in messages:
+            if message.partition in self._released:
+                continue  # the beginning of it was dropped: storing and committing the rest would hide that
             self._progress.read(message)
             self._loaded.bytes += len(message.datum)
             full = self.batcher.add(message, now)
             if full is not None:
-                self._start(full, pool)
+                self._start([full], pool)
         self._loaded.messages += len(messages)
         self.delivery.observer.polled(len(messages), sum(len(message.datum) for message in messages))
         self._take_notices()
-        for batch in self.batcher.due(now):
-            self._start(batch, pool)
+        self.delivery.observer.turned()
+        self._start(self.batcher.due(now), pool)
         self._collect([future for future in self._flying if future.done()])
         if now - self._committed_at >= COMMIT_EVERY_S:
             self._commit()
         return not messages
 
-    def _start(self, batch: Batch, pool: ThreadPoolExecutor) -> None:
-        while len(self._flying) >= CONNECTIONS:
-            done, _ = wait(self._flying, timeout=_KEEP_ALIVE_S, return_when=FIRST_COMPLETED)
-            if not done:
-                self.source.keep_alive()
-            self._collect(list(done))
-        if self._free.empty():
-            self._opened.append(self.connect())
-            self._free.put(self._opened[-1])
-        self._flying[pool.submit(self._deliver, batch, self._free.get())] = batch
+    def _start(self, batches: Collection[Batch], pool: ThreadPoolExecutor) -> None:
+        self._waiting += batches
+        while self._waiting:
+            while len(self._flying) >= self.inserters:
+                self._wait_for_store()
+            if self._free.empty():
+                self._opened.append(self.connect())
+                self._free.put(self._opened[-1])
+            batch = self._waiting.pop(0)
+            self._flying[pool.submit(self._deliver, batch, self._free.get())] = batch
+
+    def _wait_for_store(self) -> None:
+        done, _ = wait(self._flying, timeout=_KEEP_ALIVE_S, return_when=FIRST_COMPLETED)
+        if not done:
+            self.source.keep_alive()
+            self._take_notices()
+        self.delivery.observer.turned()
+        self._collect(list(done))
 
     def _deliver(self, batch: Batch, destination: Destination) -> Delivered:
         try:
@@ -143,21 +162,36 @@ class Loop:
                 self.on_progress(self._loaded)
 
     def _commit(self) -> None:
-        positions = self._progress.committable([*self._flying.values(), *self.batcher.open_batches()])
+        positions = self._progress.committable(self._unfinished())
         self._committed_at = self.delivery.clock.monotonic()
         if positions:
             self.source.commit(positions)
             self.delivery.observer.committed(len(positions))
 
     def _finish(self, pool: ThreadPoolExecutor) -> None:
-        for batch in self.batcher.drain():
-            self._start(batch, pool)
+        self._start(self.batcher.drain(), pool)
         while self._flying:
-            done, _ = wait(self._flying, timeout=_KEEP_ALIVE_S, return_when=FIRST_COMPLETED)
-            if not done:
-                self.source.keep_alive()
-            self._collect(list(done))
+            self._wait_for_store()
         self._commit()
+
+    def _release(self, partitions: Collection[Partition], lost: bool) -> None:
+        """Partitions go to another worker, which begins at what is committed: commit what can be, and drop the rest.
+
+        What is being stored and does not end in time is stored twice, which changes nothing.
+        """
+        if not lost:
+            wait(self._flying, timeout=RELEASE_S)
+            # What failed is told to whoever waits for it, outside of this callback.
+            self._collect([future for future in self._flying if future.done() and future.exception() is None])
+            self._commit()
+        self._released.update(partitions)
+        self.batcher.drop(partitions)
+        for batch in self._unfinished():
+            batch.forget(partitions)
+        self._progress.forget(partitions)
+
+    def _unfinished(self) -> list[Batch]:
+        return [*self._flying.values(), *self._waiting, *self.batcher.open_batches()]
 
     def _take_notices(self) -> None:
         for notice in self.source.notices():

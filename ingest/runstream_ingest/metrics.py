@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runstream_ingest.batch import Batch
+from runstream_ingest.health import Health
 from runstream_ingest.observer import Observer
+from runstream_ingest.sources.source import Partition
 
 REGISTRY: Final = CollectorRegistry()
 
@@ -57,8 +60,33 @@ RETRIES = Counter("runstream_ingest_retries", "Batches sent again, by error code
 # Seconds spent waiting between retries; reading stands still meanwhile.
 PAUSED_SECONDS = Counter("runstream_ingest_paused_seconds", "Seconds waited before retries", registry=REGISTRY)
 
+# Commits by what the broker answered: "ok" or its error. Errors around a rebalance are usual; only errors are not.
+COMMIT_ANSWERS = Counter("runstream_ingest_commits", "Commits answered by the broker", ("outcome",), registry=REGISTRY)
+
+# Messages that wait in each partition read by this worker. Growing means that the workers are too slow or stand still.
+LAG = Gauge("runstream_ingest_lag_messages", "Messages not read yet", ("topic", "partition"), registry=REGISTRY)
+
+# Partitions that this worker reads now.
+PARTITIONS = Gauge("runstream_ingest_partitions", "Partitions assigned to this worker", registry=REGISTRY)
+
+# The group dealt its partitions anew. More than a few an hour without deployments means that workers come and go.
+REBALANCES = Counter("runstream_ingest_rebalances", "Assignments of partitions received", registry=REGISTRY)
+
+# Partitions stopped at an event of a newer runstream: upgrade the workers before its wait is over.
+UNKNOWN_SCHEMAS = Counter(
+    "runstream_ingest_unknown_schemas", "Partitions stopped at unknown schemas", registry=REGISTRY
+)
+
+# Seconds from a producer's handing an event to the broker until it is stored, for the oldest event of each batch.
+LATENCY = Histogram(
+    "runstream_ingest_latency_seconds",
+    "Seconds from the producer's sending to the store, of the oldest event of each batch",
+    buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600),
+    registry=REGISTRY,
+)
+
 # Files or partitions that need a person's eye: foreign, unknown_schema, damaged, truncated, replaced, vanished,
-# unreadable.
+# unreadable, expired, broker.
 NOTICES = Counter("runstream_ingest_notices", "Things noticed about the source, by kind", ("kind",), registry=REGISTRY)
 
 # Positions committed. Standing still while messages are read means that nothing is safe yet.
@@ -71,12 +99,17 @@ LAST_PROGRESS = Gauge(
 
 
 class PrometheusObserver(Observer):
-    """Counts the loop's events in the metrics above."""
+    """Counts the loop's events in the metrics above, and tells the health of the worker."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
 
     def polled(self, messages: int, size: int) -> None:
         """Messages and their bytes came from the source."""
         MESSAGES_READ.inc(messages)
         BYTES_READ.inc(size)
+        if messages:
+            self._health.read()
 
     def stored(self, batch: Batch, messages: int, points: int, age_s: float) -> None:
         """A batch is done; `messages` of it and their points are stored."""
@@ -85,6 +118,9 @@ class PrometheusObserver(Observer):
         BATCH_BYTES.observe(batch.bytes)
         BATCH_AGE.observe(age_s)
         LAST_PROGRESS.set(time.time())
+        if batch.oldest_ms:
+            LATENCY.observe(max(time.time() - batch.oldest_ms / 1000, 0.0))
+        self._health.stored()
 
     def inserted(self, event: str, seconds: float, outcome: str) -> None:
         """One INSERT ended."""
@@ -104,11 +140,31 @@ class PrometheusObserver(Observer):
         """Positions of so many partitions were committed."""
         COMMITS.inc(partitions)
 
+    def commit_answered(self, error: str | None) -> None:
+        """The broker answered a commit."""
+        COMMIT_ANSWERS.labels(error or "ok").inc()
+
+    def rebalanced(self, partitions: int) -> None:
+        """The group's partitions were dealt anew."""
+        REBALANCES.inc()
+        PARTITIONS.set(partitions)
+
+    def lag(self, partition: Partition, messages: int | None) -> None:
+        """So many messages wait in a partition; None when another worker reads it now."""
+        if messages is not None:
+            LAG.labels(*partition).set(messages)
+        else:
+            with suppress(KeyError):
+                LAG.remove(*partition)
+
+    def unknown_schema(self) -> None:
+        """A partition waits for a newer version of runstream."""
+        UNKNOWN_SCHEMAS.inc()
+
+    def turned(self) -> None:
+        """The loop lives."""
+        self._health.turned()
+
     def noticed(self, kind: str) -> None:
         """The source has something to tell a person."""
         NOTICES.labels(kind).inc()
-
-
-def serve(port: int) -> None:
-    """Serve the metrics at `/metrics` from a background thread. Raises OSError when the port is taken."""
-    start_http_server(port, registry=REGISTRY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runstream_ingest.batch import Batch
+from runstream_ingest.sources.source import Partition
 
 
 class Observer:
@@ -25,6 +26,21 @@ class Observer:
 
     def committed(self, partitions: int) -> None:
         """Positions of so many partitions were committed."""
+
+    def commit_answered(self, error: str | None) -> None:
+        """The broker answered a commit; None means that it took it."""
+
+    def rebalanced(self, partitions: int) -> None:
+        """The group's partitions were dealt anew; this worker has so many now."""
+
+    def lag(self, partition: Partition, messages: int | None) -> None:
+        """So many messages wait in a partition; None when another worker reads it now."""
+
+    def unknown_schema(self) -> None:
+        """A partition waits for a newer version of runstream."""
+
+    def turned(self) -> None:
+        """The loop has gone round, or still waits for the store: it lives."""
 
     def noticed(self, kind: str) -> None:
         """The source has something to tell a person."""

@@ -6,7 +6,7 @@ message before it is stored or a dead letter, that is, when no unfinished batch 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from runstream_ingest.batch import Batch
 from runstream_ingest.sources.source import Message, Partition
@@ -27,6 +27,13 @@ class Progress:
     def stored(self, batch: Batch) -> None:
         """All messages of a batch are stored or dead letters."""
         self._changed.update(batch.starts)
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Another worker has these partitions now. Assumes that unfinished batches have forgotten them, too."""
+        for partition in partitions:
+            self._read.pop(partition, None)
+            self._committed.pop(partition, None)
+            self._changed.discard(partition)
 
     def committable(self, unfinished: Iterable[Batch]) -> dict[Partition, int]:
         """The positions that have moved since the last call, given all batches that are not stored yet."""

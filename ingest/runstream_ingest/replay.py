@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from runstream_ingest import isolate, shape
-from runstream_ingest.dead_letters import DeadLetter, DeadLetterDirectory, forget, schema_of
+from runstream_ingest.dead_letters import DeadLetter, DeadLetters, forget, schema_of
 from runstream_ingest.errors import reason
 from runstream_ingest.store import Store
 from runstream_schemas.avro import Schema, landing_table
@@ -22,7 +22,7 @@ class Replayed:
     """Still dead, with the reason of today. They stay as they are; nothing dies twice."""
 
 
-def replay(store: Store, directory: DeadLetterDirectory, letters: Sequence[DeadLetter]) -> Replayed:
+def replay(store: Store, dead_letters: DeadLetters, letters: Sequence[DeadLetter]) -> Replayed:
     """Store what can be stored now, and forget it as a dead letter.
 
     A letter is forgotten after its event is in the store, so being killed in between costs nothing: it is replayed
@@ -36,7 +36,7 @@ def replay(store: Store, directory: DeadLetterDirectory, letters: Sequence[DeadL
             result.refused.append((letter, f"no schema has the fingerprint {letter.fingerprint}"))
             continue
         try:
-            datum = directory.datum(letter)
+            datum = dead_letters.datum(letter)
             shape.check(schema, datum)
         except (shape.Malformed, FileNotFoundError) as error:
             result.refused.append((letter, str(error)))
@@ -45,13 +45,13 @@ def replay(store: Store, directory: DeadLetterDirectory, letters: Sequence[DeadL
     for members in groups.values():
         schema = schema_of(members[0][0])
         assert schema is not None
-        _replay_group(store, directory, schema, members, result)
+        _replay_group(store, dead_letters, schema, members, result)
     return result
 
 
 def _replay_group(
     store: Store,
-    directory: DeadLetterDirectory,
+    dead_letters: DeadLetters,
     schema: Schema,
     members: Sequence[tuple[DeadLetter, bytes]],
     result: Replayed,
@@ -67,7 +67,7 @@ def _replay_group(
             destination.inserter.insert(landing_table(schema.event), schema, [datum for _, datum in good])
             forget(store.client, [letter for letter, _ in good])
         for letter, _ in good:
-            directory.remove(letter)
+            dead_letters.remove(letter)
             result.stored.append(letter)
     finally:
         destination.close()

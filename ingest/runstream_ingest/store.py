@@ -17,12 +17,13 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from runstream_ingest import connect, isolate, lock, positions
+from runstream_ingest.batch import Batcher
 from runstream_ingest.clock import SystemClock
-from runstream_ingest.dead_letters import DeadLetterDirectory
+from runstream_ingest.dead_letters import DeadLetterDirectory, DeadLetters
 from runstream_ingest.deliver import Delivery, FatalStoreError, Stopped, StoreKeepsFailing
 from runstream_ingest.destination import StoreDestination
 from runstream_ingest.lock import OnWait
-from runstream_ingest.loop import Loaded, Loop
+from runstream_ingest.loop import INSERTERS, Loaded, Loop
 from runstream_ingest.migrate import NewerStore, migrate
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
@@ -72,7 +73,7 @@ def open_store(settings: Settings, *, wait_s: float = lock.WAIT_S, on_wait: OnWa
                 stack.enter_context(lock.hold(settings.store_dir, wait_s, on_wait))
                 opener = connect.embedded(settings.store_dir)
             else:
-                opener = connect.server(settings.store)
+                opener = connect.server(settings.store, ca=settings.store_ca)
             client = opener()
             stack.callback(client.close)
             migrate(client, migrations())
@@ -122,14 +123,25 @@ def loop_into(
     give_up_s: float | None = None,
     on_progress: Callable[[Loaded], None] | None = None,
     expected_bytes: int = 0,
+    dead_letters: DeadLetters | None = None,
+    batcher: Batcher | None = None,
+    inserters: int = INSERTERS,
 ) -> Loop:
-    """The loop that moves events of a source into an open store."""
+    """The loop that moves events of a source into an open store; dead letters go to the directory by default."""
     delivery = Delivery(
-        DeadLetterDirectory(store.settings.dead_letter_dir),
+        dead_letters or DeadLetterDirectory(store.settings.dead_letter_dir),
         guard or PoisonGuard(),
         SystemClock(),
         stop or threading.Event(),
         observer or Observer(),
         give_up_s,
     )
-    return Loop(source, store.destination, delivery, on_progress=on_progress, expected_bytes=expected_bytes)
+    return Loop(
+        source,
+        store.destination,
+        delivery,
+        batcher or Batcher(),
+        on_progress=on_progress,
+        expected_bytes=expected_bytes,
+        inserters=inserters,
+    )

@@ -18,3 +18,5 @@ class ExitCode(IntEnum):
     """The store cannot be opened, migrated or read."""
     POISONED = 5
     """The worker stopped because most of what it read was bad."""
+    LOG_FAILED = 6
+    """The event log cannot be used: the broker is not reached or refuses, or topics are missing."""

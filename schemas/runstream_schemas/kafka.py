@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from .avro import EVENT_NAMES
+from .avro import EVENT_NAMES, topic
 from .setting_values import SettingsError, Values
 
 DESCRIPTIONS: Final[Mapping[str, str]] = {
@@ -48,7 +48,7 @@ class KafkaSettings:
 
     def topic(self, event: str) -> str:
         """The topic of an event, or of the dead letters."""
-        return f"{self.topic_prefix}.{event}"
+        return topic(event, self.topic_prefix)
 
     def shown(self, name: str) -> str:
         """The value of a setting as it may be printed."""

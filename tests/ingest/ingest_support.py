@@ -53,6 +53,12 @@ def write_segment(path: Path, datums: Iterable[bytes], event: str = "metric") ->
 
 
 def write_history(log: Path) -> None:
+    """The history as a log directory."""
+    for event, records in history().items():
+        write_segment(segment_path(log, event), [datum(event, record) for record in records], event)
+
+
+def history() -> dict[str, list[events.Event]]:
     """A small history with every kind of event, two runs, a resumed attempt, NaN and a deletion."""
     later = events.ATTEMPT + 60_000_000
     resumed = events.metric(
@@ -60,7 +66,7 @@ def write_history(log: Path) -> None:
         [events.frame([150, 151], [later + 1, later + 2], {"train/loss": [0.25, float("nan")]})],
         attempt=later,
     )
-    history = {
+    return {
         "run": [events.run(RUN), events.run(RUN, attempt=later), events.run(OTHER, name="calm-crow")],
         "param": [events.param(RUN, "lr", '"0.1"'), events.param(OTHER, "lr", '"0.2"')],
         "tag": [events.tag(RUN, "team", "vision"), events.deletion(OTHER, events.ATTEMPT + 5)],
@@ -75,8 +81,6 @@ def write_history(log: Path) -> None:
             *(batch_record(s, run_id=OTHER) for s in range(3)),
         ],
     }
-    for event, records in history.items():
-        write_segment(segment_path(log, event), [datum(event, record) for record in records], event)
 
 
 def everything(store: Store) -> dict[str, list[str]]:

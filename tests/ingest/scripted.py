@@ -15,7 +15,7 @@ from runstream_ingest.deliver import Delivery
 from runstream_ingest.isolate import Try
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
-from runstream_ingest.sources.source import Message, Notice, Partition, Positions
+from runstream_ingest.sources.source import Message, Notice, Partition, Positions, Released
 from runstream_schemas.avro import Schema, current
 
 METRIC = current("metric")
@@ -111,6 +111,9 @@ class ListSource:
         self.polls = polls
         self.commits: list[Positions] = []
         self.on_keep_alive: Callable[[], None] = lambda: None
+
+    def listen(self, released: Released) -> None:
+        self.released = released
 
     def poll(self, max_bytes: int, timeout_s: float) -> list[Message]:
         return self.polls.pop(0) if self.polls else []

@@ -9,6 +9,7 @@ from typing import Any
 
 import engine_tasks as tasks
 import pytest
+import scripted
 import worker_process
 from ingest_support import RUN, batch_record, datum, segment_path, write_segment
 
@@ -77,7 +78,7 @@ def test_a_removal_that_is_cut_short_leaves_no_letter_that_cannot_be_replayed(
 ) -> None:
     letters = DeadLetterDirectory(tmp_path)
     letter = DeadLetter("1f", "metric", "00", "log", "f", 7, 469, "no", str(RUN), 0, events.ATTEMPT, 0, 40)
-    letters.put(letter, b"datum")
+    letters.put([(letter, scripted.batch([b"datum"]).messages[0])])
     assert list(letters.letters()) == [letter]
     unlink, done = Path.unlink, []
 

@@ -34,7 +34,7 @@ def letters(tmp_path: Path) -> DeadLetterDirectory:
     directory = DeadLetterDirectory(settings_in(tmp_path).dead_letter_dir)
     for number, datum in enumerate(batches(2)):
         message = Message(METRIC, datum, Partition("/log", "metric/a.avro"), number, number + 1)
-        directory.put(dead_letter(message, 469, f"reason {number}"), datum)
+        directory.put([(dead_letter(message, 469, f"reason {number}"), message)])
     return directory
 
 
@@ -81,14 +81,6 @@ def test_wrong_arguments_end_with_a_message_and_status_2(tmp_path: Path, argumen
     assert out == ""
 
 
-def test_a_broker_as_event_log_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    result = CliRunner().invoke(
-        app, ["run", "--once", "--dir", str(tmp_path)], env={"RUNSTREAM_URL": "kafka://nowhere:9092"}
-    )
-    assert result.exit_code == ExitCode.USAGE
-    assert "--log-dir" in result.stderr
-
-
 def test_poison_has_its_own_exit_status(tmp_path: Path) -> None:
     write_segment(segment_path(tmp_path / "log", "metric"), [datum[:-1] for datum in batches(300, rows=1)])
     result = worker_process.once(tmp_path)
@@ -120,9 +112,10 @@ def test_metrics_are_served_while_following(tmp_path: Path) -> None:
 
 def test_every_event_of_the_loop_is_counted() -> None:
     from runstream_ingest import metrics
+    from runstream_ingest.health import Health
     from runstream_ingest.observer import Observer
 
-    observer = metrics.PrometheusObserver()
+    observer = metrics.PrometheusObserver(Health(60.0, lambda: 0.0))
     own = {name for name in vars(Observer) if not name.startswith("_")}
     assert own <= set(vars(metrics.PrometheusObserver))
     before = metrics.REGISTRY.get_sample_value("runstream_ingest_retries_total", {"code": "none"}) or 0.0

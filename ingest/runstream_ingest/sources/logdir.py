@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from runstream_ingest import ocf, schema_lookup
-from runstream_ingest.sources.source import Message, Notice, Partition, Positions
+from runstream_ingest.sources.source import Message, Notice, Partition, Positions, Released
 from runstream_schemas import avro
 from runstream_schemas.avro import EVENT_NAMES, Schema
 from runstream_schemas.limits import MAX_EVENT_BYTES
@@ -93,6 +93,9 @@ class LogDirectories:
                         total += max(size - segment.position, 0)
         # A file that has shrunk is news without new bytes.
         return max(total, len(self._queue))
+
+    def listen(self, released: Released) -> None:
+        """Files belong to everybody and are never given away."""
 
     def poll(self, max_bytes: int, timeout_s: float = 0.0) -> list[Message]:
         """Up to about `max_bytes` of new events; empty when the directories hold nothing new.

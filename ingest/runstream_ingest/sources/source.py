@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from runstream_schemas.avro import Schema
+
+
+class LogFailed(RuntimeError):
+    """The event log cannot be used; the message says why and what to do."""
 
 
 class Partition(NamedTuple):
@@ -15,6 +19,15 @@ class Partition(NamedTuple):
     """The log directory or the topic."""
     name: str
     """The file's path in the directory, or the number of the partition."""
+
+
+class Origin(NamedTuple):
+    """What a record of a topic carries beside its value."""
+
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    time_ms: int
+    """When the producer handed it to the broker, in milliseconds since the epoch."""
 
 
 class Message(NamedTuple):
@@ -29,6 +42,8 @@ class Message(NamedTuple):
     """Where reading goes on once it is dealt with."""
     defect: str = ""
     """Why the source already knows that it cannot be stored; the datum then holds the damaged bytes."""
+    origin: Origin | None = None
+    """None when it comes from a log directory."""
 
 
 class Notice(NamedTuple):
@@ -36,7 +51,7 @@ class Notice(NamedTuple):
 
     partition: Partition
     kind: str
-    """foreign, unknown_schema, damaged, truncated, replaced, vanished or unreadable."""
+    """foreign, unknown_schema, damaged, truncated, replaced, vanished, unreadable, expired, broker, or its error."""
     text: str
 
 
@@ -44,8 +59,15 @@ Positions = Mapping[Partition, int]
 """For each partition, the offset at which reading goes on after a restart."""
 
 
+Released = Callable[[Collection[Partition], bool], None]
+"""Called with partitions that another worker is about to get; True: it has them already."""
+
+
 class Source(Protocol):
     """Events in order per partition. Called from one thread."""
+
+    def listen(self, released: Released) -> None:
+        """Call `released`, within `poll` or `keep_alive`, before partitions go to another worker."""
 
     def poll(self, max_bytes: int, timeout_s: float) -> list[Message]:
         """About `max_bytes` of new events, at least one if there is any; waits up to `timeout_s` for the first."""

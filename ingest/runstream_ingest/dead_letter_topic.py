@@ -1,0 +1,168 @@
+"""The topic of refused events: each with its value as it came, its key and headers, and why it was refused.
+
+The key is the origin, so an event that is read and refused again replaces itself, and a record without a value takes it
+away; compaction then forgets both.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import orjson
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from runstream_ingest.dead_letters import DeadLetter
+from runstream_ingest.sources.source import LogFailed, Message
+from runstream_schemas import avro
+from runstream_schemas.kafka import DEAD_LETTER, KafkaSettings, client_config
+from runstream_schemas.limits import MAX_EVENT_BYTES
+
+ANSWER_S: Final = 30.0
+"""Time for the broker to acknowledge dead letters before the attempt counts as failed, and is made again."""
+
+DESCRIPTION_HEADER: Final = "runstream.dead_letter"
+KEY_HEADER: Final = "runstream.key"
+WORKER_HEADER: Final = "runstream.worker"
+
+
+Headers = list[tuple[str, str | bytes | None]]
+
+
+class DeadLettersFail(LogFailed):
+    """The topic does not take, or give, dead letters; nothing of them is committed then."""
+
+
+class DeadLetterTopic:
+    """The dead letters at a broker. Methods raise DeadLettersFail."""
+
+    def __init__(self, url: str, settings: KafkaSettings) -> None:
+        own = {"log_level": "0"}
+        self._config: dict[str, Any] = {
+            **client_config(url, settings, "runstream-dead-letters"),
+            **own,
+            **settings.options,
+        }
+        self._topic = settings.topic(DEAD_LETTER)
+        self._producer: Producer | None = None
+        self._places: dict[str, tuple[int, int]] = {}
+
+    def put(self, letters: Sequence[tuple[DeadLetter, Message]]) -> None:
+        """Keep events; the brokers have them when this returns."""
+        self._send([(_key(letter), _value(message), _headers(letter, message)) for letter, message in letters])
+
+    def letters(self) -> Iterator[DeadLetter]:
+        """All events kept, in the order of their origin."""
+        found: dict[str, DeadLetter] = {}
+        consumer = self._consumer()
+        try:
+            for record in self._records(consumer):
+                key = (record.key() or b"").decode(errors="replace")
+                found.pop(key, None)
+                headers = dict(record.headers() or ())
+                if record.value() is not None and DESCRIPTION_HEADER in headers:
+                    try:
+                        found[key] = DeadLetter(**orjson.loads(headers[DESCRIPTION_HEADER]))
+                    except (ValueError, TypeError):
+                        continue  # not ours
+                    self._places[found[key].id] = (record.partition(), record.offset())
+        finally:
+            consumer.close()
+        yield from (found[key] for key in sorted(found))
+
+    def datum(self, letter: DeadLetter) -> bytes:
+        """The original bytes, without the header of a schema that they begin with. Assumes that `letters` gave it."""
+        partition, offset = self._places[letter.id]
+        consumer = self._consumer()
+        try:
+            consumer.assign([TopicPartition(self._topic, partition, offset)])
+            found = consumer.consume(1, ANSWER_S)
+            value = found[0].value() if found and found[0].error() is None and found[0].offset() == offset else None
+            if value is None:
+                raise DeadLettersFail(f"the broker does not give dead letter {letter.id} again")
+        except KafkaException as error:
+            raise DeadLettersFail(str(error.args[0].str())) from error
+        finally:
+            consumer.close()
+        return value.removeprefix(avro.MARKER + bytes.fromhex(letter.fingerprint))
+
+    def remove(self, letter: DeadLetter) -> None:
+        """Forget an event that is stored now."""
+        self._send([(_key(letter), None, [])])
+
+    def _send(self, records: Sequence[tuple[bytes, bytes | None, Headers]]) -> None:
+        failed: list[KafkaError] = []
+
+        def report(error: KafkaError | None, _: Any) -> None:
+            if error is not None:
+                failed.append(error)
+
+        try:
+            if self._producer is None:
+                delivery = {"enable.idempotence": "true", "message.timeout.ms": f"{1000 * ANSWER_S:.0f}"}
+                self._producer = Producer({**delivery, **self._config})
+            for key, value, headers in records:
+                self._producer.produce(self._topic, value, key, headers=headers, on_delivery=report)
+                self._producer.poll(0)
+            waiting = self._producer.flush(2 * ANSWER_S)
+        except (KafkaException, BufferError) as error:
+            self._producer = None  # a fatal error of it stays for ever
+            raise DeadLettersFail(f"topic {self._topic} takes no dead letters: {error}") from error
+        if failed or waiting:
+            self._producer = None
+            why = failed[0].str() if failed else "no answer"
+            raise DeadLettersFail(f"topic {self._topic} takes no dead letters: {why}")
+
+    def _consumer(self) -> Consumer:
+        reading = {"group.id": f"{self._topic}.reader", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+        return Consumer({**self._config, **reading})
+
+    def _records(self, consumer: Consumer) -> Iterator[Any]:
+        """All records from the first to those that are the last when it begins."""
+        try:
+            topics = consumer.list_topics(self._topic, timeout=ANSWER_S).topics
+            ends = {}
+            for number in topics[self._topic].partitions:
+                low, high = consumer.get_watermark_offsets(TopicPartition(self._topic, number), timeout=ANSWER_S)
+                if high > low:
+                    ends[number] = high
+            consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in ends])
+            until = time.monotonic() + ANSWER_S
+            while ends:
+                records = consumer.consume(500, 0.2)
+                if records:
+                    until = time.monotonic() + ANSWER_S
+                elif time.monotonic() > until:
+                    raise DeadLettersFail(f"topic {self._topic}: the broker does not answer")
+                for record in records:
+                    if (error := record.error()) is not None:
+                        raise DeadLettersFail(f"topic {self._topic}: {error.str()}")
+                    yield record
+                # The newest of a partition may be compacted away: what counts is where the reader stands.
+                for place in consumer.position([TopicPartition(self._topic, number) for number in ends]):
+                    if place.offset >= ends[place.partition]:
+                        del ends[place.partition]
+        except KafkaException as error:
+            raise DeadLettersFail(f"topic {self._topic}: {error.args[0].str()}") from error
+
+
+def _key(letter: DeadLetter) -> bytes:
+    return f"{letter.source}-{letter.name}-{letter.offset}".encode()
+
+
+def _value(message: Message) -> bytes:
+    """The value as it came. What is larger than any event is cut: all of it lies at its origin until it expires."""
+    whole = message.datum if message.defect else message.schema.header + message.datum
+    return whole[: MAX_EVENT_BYTES + avro.HEADER_BYTES]
+
+
+def _headers(letter: DeadLetter, message: Message) -> Headers:
+    origin = message.origin
+    headers: Headers = [] if origin is None else list(origin.headers)
+    if origin is not None and origin.key is not None:
+        headers.append((KEY_HEADER, origin.key))
+    about = orjson.dumps(asdict(letter))
+    return [*headers, (DESCRIPTION_HEADER, about), (WORKER_HEADER, socket.gethostname().encode())]

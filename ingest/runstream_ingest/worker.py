@@ -1,0 +1,143 @@
+"""The worker on topics: a member of the consumer group that stores until it is stopped.
+
+A store on a server is opened once. An embedded one is given back every HOLD_S seconds and while nothing arrives, so
+that `runstream ls` comes to it; the worker stays in its group meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from runstream_ingest.backoff import Backoff
+from runstream_ingest.batch import Batcher
+from runstream_ingest.clock import Clock
+from runstream_ingest.consumer import consumer_config, maker
+from runstream_ingest.dead_letter_topic import DeadLetterTopic
+from runstream_ingest.deliver import Stopped, StoreKeepsFailing
+from runstream_ingest.follow import FREE_DELETED_EVERY_S, HOLD_S, LOOK_EVERY_S, SAY_TROUBLE_AFTER_S
+from runstream_ingest.free import free_deleted
+from runstream_ingest.lock import StoreBusy
+from runstream_ingest.loop import Loaded
+from runstream_ingest.observer import Observer
+from runstream_ingest.poison import PoisonGuard
+from runstream_ingest.settings import WorkerSettings
+from runstream_ingest.sources.kafka import KafkaTopics
+from runstream_ingest.store import Store, StoreFailed, loop_into, open_store
+from runstream_ingest.topics import BrokerFailed, TopicAdmin
+from runstream_schemas.settings import Settings
+
+REPORT_EVERY_S: Final = 60.0
+"""How often a worker on a server's store says what it has done."""
+
+FIRST_ANSWER_S: Final = 60.0
+"""A worker that starts together with its broker waits so long for it before it says what is wrong and ends."""
+
+
+class Worker:
+    """Stores what arrives at the topics."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        worker: WorkerSettings,
+        *,
+        clock: Clock,
+        stop: threading.Event,
+        observer: Observer,
+        on_loaded: Callable[[Loaded], None],
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._worker = worker
+        self._clock = clock
+        self._stop = stop
+        self._observer = observer
+        self._on_loaded = on_loaded
+        self._on_trouble = on_trouble
+        self._guard = PoisonGuard()
+        self._dead_letters = DeadLetterTopic(settings.url, settings.kafka)
+        self._freed_at = clock.monotonic()
+
+    def run(self, *, once: bool = False) -> None:
+        """Work until the stop event is set; `once`: until all that the topics hold is stored.
+
+        Trouble with the store is waited out for ever. Raises TopicsUnfit, BrokerFailed or BrokerRefuses when the topics
+        cannot be used, and what the loop raises for a person to look at (Poisoned, FatalStoreError).
+        """
+        self._check_topics()
+        source = KafkaTopics(
+            maker(consumer_config(self._settings.url, self._settings.kafka, self._worker)),
+            self._settings.kafka.event_topics,
+            clock=self._clock,
+            observer=self._observer,
+            unknown_schema_wait_s=self._worker.unknown_schema_wait_s,
+        )
+        try:
+            self._work(source, once)
+        finally:
+            source.close()
+
+    def _check_topics(self) -> None:
+        admin = TopicAdmin(self._settings.url, self._settings.kafka)
+        backoff = Backoff()
+        until = self._clock.monotonic() + FIRST_ANSWER_S
+        while not self._stop.is_set():
+            try:
+                admin.check()
+                return
+            except BrokerFailed as error:
+                if self._clock.monotonic() > until:
+                    raise
+                self._wait_out(str(error), backoff)
+
+    def _work(self, source: KafkaTopics, once: bool) -> None:
+        backoff = Backoff()
+        while not self._stop.is_set():
+            try:
+                if once and source.caught_up():
+                    return
+                if self._embedded and not source.wait_for_events(LOOK_EVERY_S):
+                    continue
+                with open_store(self._settings) as store:
+                    self._load(store, source, once)
+                backoff = Backoff()
+            except Stopped:
+                return
+            except (StoreBusy, StoreFailed, StoreKeepsFailing, ClickHouseError, OSError) as error:
+                source.rewind()
+                self._wait_out(str(error), backoff)
+
+    def _load(self, store: Store, source: KafkaTopics, once: bool) -> None:
+        until = self._clock.monotonic() + (HOLD_S if self._embedded else REPORT_EVERY_S)
+        loop = loop_into(
+            store,
+            source,
+            observer=self._observer,
+            stop=self._stop,
+            guard=self._guard,
+            give_up_s=SAY_TROUBLE_AFTER_S if self._embedded else None,
+            dead_letters=self._dead_letters,
+            batcher=Batcher(self._worker.batch_bytes, self._worker.batch_age_s),
+            inserters=self._worker.inserters,
+        )
+
+        def ends(idle: bool) -> bool:
+            return self._clock.monotonic() >= until or (idle and (self._embedded or (once and source.caught_up())))
+
+        self._on_loaded(loop.run(ends))
+        if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
+            free_deleted(store.client)
+            self._freed_at = self._clock.monotonic()
+
+    def _wait_out(self, trouble: str, backoff: Backoff) -> None:
+        delay = backoff.next_s()
+        self._on_trouble(f"{trouble}; trying again in {delay:.1f} s")
+        self._clock.wait(delay, self._stop)
+
+    @property
+    def _embedded(self) -> bool:
+        return self._settings.store_dir is not None
