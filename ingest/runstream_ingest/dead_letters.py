@@ -23,6 +23,7 @@ from runstream_ingest.sources.record import unknown_fingerprint
 from runstream_ingest.sources.source import Message
 from runstream_schemas import avro
 from runstream_schemas.avro import Schema
+from runstream_schemas.settings import Settings
 
 MAX_ERROR_CHARACTERS: Final = 2000
 """The store quotes values in its errors; their beginning is enough."""
@@ -162,3 +163,13 @@ def forget(client: Client, letters: Sequence[DeadLetter]) -> None:
         "DELETE FROM dead_letter WHERE origin IN {origins:Array(String)}",
         parameters={"origins": [letter.origin for letter in letters]},
     )
+
+
+def dead_letters_of(settings: Settings) -> DeadLetters:
+    """Where the refused events of an event log are."""
+    if settings.log_dir is not None:
+        return DeadLetterDirectory(settings.dead_letter_dir)
+    # Imported here because the client of the broker takes long to load.
+    from runstream_ingest.dead_letter_topic import DeadLetterTopic
+
+    return DeadLetterTopic(settings.url, settings.kafka)

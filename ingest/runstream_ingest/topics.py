@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -50,6 +50,10 @@ class Topic:
     partitions: int
     replicas: int
     config: Mapping[str, str] = field(default_factory=dict)
+
+    def as_object(self) -> dict[str, Any]:
+        """For a script."""
+        return asdict(self)
 
 
 def wanted(settings: KafkaSettings, *, partitions: int, replicas: int, retention_hours: int) -> list[Topic]:
@@ -206,7 +210,7 @@ _HINTS: Final[Mapping[int, str]] = {
     KafkaError._SSL: "; check RUNSTREAM_KAFKA_CA, and whether the port speaks TLS",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "; this user needs CREATE, DESCRIBE and ALTER on the topics",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "; this user needs CREATE on the cluster or on the topics",
-    KafkaError.INVALID_REPLICATION_FACTOR: "; use --replicas with at most the number of brokers",
+    KafkaError.INVALID_REPLICATION_FACTOR: "; use --replication with at most the number of brokers",
 }
 
 

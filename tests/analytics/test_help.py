@@ -19,11 +19,12 @@ def test_help_does_not_wait_for_the_engine() -> None:
 
 
 COMMANDS = ("ls", "show", "plot", "sql", "verify", "sync", "delete", "doctor", "demo")
+COMMANDS += ("topics create", "topics describe")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_examples(invoke: Invoke, tmp_path: Path, command: str) -> None:
-    code, out, err = invoke(tmp_path, command, "--help")
+    code, out, err = invoke(tmp_path, *command.split(), "--help")
     assert (code, err) == (0, "")
     examples = out.split("Examples:\n")[1].split("\n\n")[0].splitlines()
     assert examples
@@ -41,7 +42,10 @@ def test_help_is_as_it_was(invoke: Invoke, tmp_path: Path) -> None:
 
 
 def whole_help(invoke: Invoke, directory: Path) -> str:
-    texts = [invoke(directory, "--help").out, *(invoke(directory, command, "--help").out for command in COMMANDS)]
+    texts = [
+        invoke(directory, "--help").out,
+        *(invoke(directory, *command.split(), "--help").out for command in COMMANDS),
+    ]
     return ("\n" + "-" * 80 + "\n").join(texts)
 
 

@@ -55,11 +55,27 @@ def check_spill(settings: Settings) -> Check:
     return warn("spill", detail, "runstream sync, once the broker is back") if waiting else ok("spill", detail)
 
 
+def check_topics(settings: Settings) -> Check:
+    """Whether the broker is reached, and events can be written to its topics."""
+    from runstream_ingest.sources.source import LogFailed
+    from runstream_ingest.topics import TopicAdmin
+
+    try:
+        TopicAdmin(settings.url, settings.kafka).check()
+    except LogFailed as error:
+        return fail("topics", str(error), "runstream topics create, once the broker is reached")
+    return ok("topics", f"all are at {settings.url}")
+
+
 def check_dead_letters(settings: Settings) -> Check:
     """Events that the store refused."""
-    from runstream_ingest.dead_letters import DeadLetterDirectory
+    from runstream_ingest.dead_letters import dead_letters_of
+    from runstream_ingest.sources.source import LogFailed
 
-    refused = sum(1 for _ in DeadLetterDirectory(settings.dead_letter_dir).letters())
+    try:
+        refused = sum(1 for _ in dead_letters_of(settings).letters())
+    except LogFailed as error:
+        return warn("dead letters", f"cannot be read: {error}", "see topics")
     detail = f"{refused} events"
     if refused:
         return warn("dead letters", detail, "runstream-ingest deadletters list shows why; replay sends them again")

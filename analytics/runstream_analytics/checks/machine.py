@@ -40,9 +40,7 @@ NO_SPACE: Final = 100 * 1024**2
 
 def check_settings(settings: Settings) -> list[Check]:
     """Every setting with where it comes from; passwords are hidden."""
-    return [
-        ok(f"setting {name}", f"{settings.shown(name)} ({source})") for name, source in settings.sources.items()
-    ]
+    return [ok(f"setting {name}", f"{settings.shown(name)} ({source})") for name, source in settings.sources.items()]
 
 
 def check_python() -> Check:

@@ -40,6 +40,8 @@ def doctor(
     checks.append(machine.check_writable("directory", settings.dir))
     if settings.log_dir is not None:
         checks.append(machine.check_writable("log directory", settings.log_dir))
+    else:
+        checks.append(data.check_topics(settings))
     checks += [data.check_journals(settings), data.check_staging(settings), data.check_spill(settings)]
     with terminal.patience("opening the store") as listener:
         checks += [data.check_dead_letters(settings), *data.check_store(settings, listener, now_us)]
