@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -50,11 +50,14 @@ def embedded(directory: Path) -> Connect:
     return connect
 
 
-def server(url: str, *, ca: str = "", timeout_s: float = INSERT_TIMEOUT_S) -> Connect:
+def server(
+    url: str, *, ca: str = "", timeout_s: float = INSERT_TIMEOUT_S, settings: Mapping[str, str] | None = None
+) -> Connect:
     """Clients of a server over HTTP. Both this and calling it raise CannotConnect.
 
     `ca` is the PEM file of the authority that signed the certificate of an HTTPS server, empty for those that the
     system trusts. A client gives up on a request when the server neither takes data nor answers for `timeout_s`.
+    `settings` go with every request.
     """
     parts = urlsplit(url)
     database = unquote(parts.path.strip("/")) or DATABASE
@@ -85,6 +88,7 @@ def server(url: str, *, ca: str = "", timeout_s: float = INSERT_TIMEOUT_S) -> Co
                 send_receive_timeout=INSERT_TIMEOUT_S,
                 # Several threads share a client's session otherwise, and the server refuses that.
                 autogenerate_session_id=False,
+                settings=dict(settings or {}),
             )
             assert isinstance(client, HttpClient)
             # The time to connect is also that to send each piece: a busy server may take longer for it.

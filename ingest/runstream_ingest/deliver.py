@@ -13,10 +13,10 @@ Tests: tests/ingest/test_deliver.py.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from runstream_ingest import isolate, shape
 from runstream_ingest.backoff import Backoff
@@ -27,8 +27,11 @@ from runstream_ingest.errors import ErrorClass, classify, code_of, reason
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import Poisoned, PoisonGuard
 from runstream_ingest.sink import Inserter
-from runstream_ingest.sources.source import Message
+from runstream_ingest.sources.source import LogFailed, Message
 from runstream_schemas.avro import Schema, landing_table
+
+SAY_FROM_S: Final = 1.0
+"""A pause before the next attempt that is worth a line: shorter ones are the first of a blip."""
 
 
 class FatalStoreError(RuntimeError):
@@ -80,6 +83,8 @@ class Delivery:
     observer: Observer
     give_up_s: float | None = None
     """Seconds of failing after which StoreKeepsFailing is raised; None means never."""
+    on_trouble: Callable[[str], None] = lambda text: None
+    """Told why the same batch is sent again, once that has gone on for a while; may be called by several threads."""
     aborted: bool = False
     """Set when another delivery has failed for good: retrying any longer would only delay the end."""
 
@@ -146,9 +151,12 @@ class Delivery:
     def _put_aside(self, bad: Sequence[Refused], destination: Destination, deadline: float | None) -> list[DeadLetter]:
         letters = [dead_letter(message, code, why) for message, code, why in bad]
         backoff = Backoff()
+        kept = False
         while True:
             try:
-                self.dead_letters.put([(letter, message) for letter, (message, _, _) in zip(letters, bad, strict=True)])
+                if not kept:
+                    self.dead_letters.put([(letter, item[0]) for letter, item in zip(letters, bad, strict=True)])
+                    kept = True
                 destination.record(letters)
                 break
             except Exception as error:
@@ -161,8 +169,10 @@ class Delivery:
     def _pause(self, error: Exception, backoff: Backoff, deadline: float | None) -> None:
         delay = backoff.next_s()
         if deadline is not None and self.clock.monotonic() + delay > deadline:
-            raise StoreKeepsFailing(f"the store keeps failing: {reason(error)}") from error
+            raise StoreKeepsFailing(_failing(error)) from error
         self.observer.retrying(code_of(error), delay)
+        if deadline is None and delay >= SAY_FROM_S:
+            self.on_trouble(f"{_failing(error)}; trying again in {delay:.1f} s")
         self.clock.wait(delay, self.stop)
         if self.stop.is_set() or self.aborted:
             raise Stopped(f"stopped while the store was failing: {reason(error)}") from error
@@ -173,6 +183,10 @@ class Delivery:
                 f"{len(bad)} of {len(batch.messages)} {batch.schema.event} events are refused, the first one because: "
                 f"{bad[0][2][:300]}. Nothing was put aside; look at the producers' and the store's versions"
             )
+
+
+def _failing(error: Exception) -> str:
+    return reason(error) if isinstance(error, LogFailed) else f"the store keeps failing: {reason(error)}"
 
 
 Refused = tuple[Message, int, str]

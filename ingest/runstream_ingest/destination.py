@@ -17,15 +17,21 @@ from runstream_schemas.avro import Schema
 class StoreDestination:
     """A Destination on the store: an inserter, and a client of its own for the rare rest."""
 
-    def __init__(self, inserter: Inserter, connect: Connect) -> None:
+    def __init__(self, inserter: Inserter, connect: Connect, probe_database: str | None = None) -> None:
         self.inserter = inserter
         self._connect = connect
+        self._probe_database = probe_database
         self._client: Client | None = None
 
     @contextmanager
     def probe(self, schema: Schema) -> Iterator[isolate.Try]:
         """A probe of the landing table of a schema."""
-        with isolate.probe(self._rest(), self.inserter, schema) as attempt:
+        standing = self._probe_database
+        with (
+            isolate.standing_probe(self.inserter, schema, standing)
+            if standing
+            else isolate.probe(self._rest(), self.inserter, schema)
+        ) as attempt:
             yield attempt
 
     def record(self, letters: Sequence[DeadLetter]) -> None:

@@ -86,6 +86,7 @@ class Follower:
                 rest = max(LOOK_EVERY_S, (self._clock.monotonic() - began) / LOOK_SHARE)
                 if new:
                     self._load()
+                self._observer.turned()
                 self._source_quiet()
                 backoff = Backoff()
             except Stopped:
@@ -114,7 +115,7 @@ class Follower:
             )
             loaded = loop.run(lambda idle: idle or self._clock.monotonic() >= until)
             if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
-                free_deleted(store.client)
+                free_deleted(store.client, store.layout)
                 self._freed_at = self._clock.monotonic()
         self._on_loaded(loaded)
 

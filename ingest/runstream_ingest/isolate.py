@@ -1,7 +1,8 @@
 """Finding the messages that the store refuses, without writing anything.
 
 A probe is a copy of a landing table and of every view behind it, with targets that keep nothing (ENGINE = Null). A
-batch that failed with a data error is bisected against it: what fails alone is a culprit.
+batch that failed with a data error is bisected against it: what fails alone is a culprit. One server gets a probe when
+it is needed; on a cluster every node has one, because each request may reach another node.
 """
 
 from __future__ import annotations
@@ -62,6 +63,12 @@ def probe(client: Client, inserter: Inserter, schema: Schema) -> Iterator[Try]:
     finally:
         for kind, name in reversed(created):
             client.command(f"DROP {kind} IF EXISTS {name}")
+
+
+@contextmanager
+def standing_probe(inserter: Inserter, schema: Schema, database: str) -> Iterator[Try]:
+    """The probe of a schema's landing table in a database of probes, which stays."""
+    yield lambda datums: inserter.insert(f"{database}.{landing_table(schema.event)}", schema, datums)
 
 
 def drop_stale(client: Client) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from clickhouse_connect.driver.client import Client
 
+from runstream_schemas.layout import Layout, OneServer
 from runstream_schemas.tables import Migration
 
 VERSION_TABLE = """
@@ -37,19 +38,22 @@ def applied(client: Client) -> set[int]:
     return {int(row[0]) for row in client.query("SELECT DISTINCT number FROM schema_version").result_rows}
 
 
-def migrate(client: Client, migrations: Sequence[Migration]) -> list[Migration]:
-    """Apply what is missing, in order; the migrations that were applied.
+def migrate(client: Client, migrations: Sequence[Migration], layout: Layout | None = None) -> list[Migration]:
+    """Apply what is missing, in order; the migrations that were applied. The layout is that of one server by default.
 
     Every statement is idempotent and a migration is recorded after its last one, so being killed anywhere, or migrating
-    twice at once, is harmless. Raises NewerStore, or what the client raises.
+    twice at once, is harmless. A node that joins a cluster has no versions: migrating through it brings it all.
+    Raises NewerStore, or what the client raises.
     """
+    layout = layout or OneServer()
     present = applied(client)
     newest = max(migration.number for migration in migrations)
     if present and max(present) > newest:
         raise NewerStore(max(present), newest)
-    missing = [migration for migration in migrations if migration.number not in present]
+    missing = [migration for migration in layout.migrations(migrations) if migration.number not in present]
     if missing:
-        client.command(VERSION_TABLE)
+        for statement in layout.version_table(VERSION_TABLE):
+            client.command(statement)
     for migration in missing:
         for statement in migration.statements:
             client.command(statement)

@@ -65,7 +65,7 @@ def _replay_group(
         good = [member for index, member in enumerate(members) if index not in refused]
         if good:
             destination.inserter.insert(landing_table(schema.event), schema, [datum for _, datum in good])
-            forget(store.client, [letter for letter, _ in good])
+            forget(store.client, [letter for letter, _ in good], store.layout)
         for letter, _ in good:
             dead_letters.remove(letter)
             result.stored.append(letter)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,12 @@ from runstream_ingest.poison import PoisonGuard
 from runstream_ingest.sink import EmbeddedInserter, HttpInserter
 from runstream_ingest.sources.logdir import LogDirectories
 from runstream_ingest.sources.source import Source
+from runstream_ingest.topology import cluster_of
+from runstream_schemas import shards
+from runstream_schemas.cluster import CLIENT_SETTINGS, ClusterError
+from runstream_schemas.layout import Layout, OneServer
 from runstream_schemas.settings import Settings, without_password
+from runstream_schemas.shards import ShardMapError
 from runstream_schemas.tables import migrations
 
 GIVE_UP_S: Final = 20.0
@@ -50,12 +55,14 @@ class Store:
     """For queries; used by one thread at a time."""
     connect: connect.Connect
     """Opens one more client, for another thread; the caller closes it."""
+    layout: Layout = field(default_factory=OneServer)
+    """Where the tables lie."""
 
     def destination(self) -> StoreDestination:
         """Connections for an inserting thread; the caller closes them."""
         embedded = self.settings.store_dir is not None
         inserter = EmbeddedInserter(self.connect()) if embedded else HttpInserter(self.connect())
-        return StoreDestination(inserter, self.connect)
+        return StoreDestination(inserter, self.connect, self.layout.probe_database)
 
 
 @contextmanager
@@ -73,19 +80,28 @@ def open_store(settings: Settings, *, wait_s: float = lock.WAIT_S, on_wait: OnWa
                 stack.enter_context(lock.hold(settings.store_dir, wait_s, on_wait))
                 opener = connect.embedded(settings.store_dir)
             else:
-                opener = connect.server(settings.store, ca=settings.store_ca)
+                with_cluster = CLIENT_SETTINGS if settings.store_cluster else None
+                opener = connect.server(settings.store, ca=settings.store_ca, settings=with_cluster)
             client = opener()
             stack.callback(client.close)
-            migrate(client, migrations())
+            layout = _layout(client, settings)
+            migrate(client, migrations(), layout)
             if settings.store_dir is not None:
                 isolate.drop_stale(client)
         except ImportError as error:
             raise StoreFailed(
                 f"the embedded store needs more packages: pip install 'runstream[local]' ({error})"
             ) from error
-        except (OSError, ClickHouseError, NewerStore) as error:
+        except (OSError, ClickHouseError, NewerStore, ClusterError, ShardMapError) as error:
             raise StoreFailed(f"cannot open the store {where}: {error}") from error
-        yield Store(settings, client, opener)
+        yield Store(settings, client, opener, layout)
+
+
+def _layout(client: Client, settings: Settings) -> Layout:
+    if not settings.store_cluster or settings.store_dir is not None:
+        return OneServer()
+    wanted = shards.parse(Path(settings.store_shards).read_text()) if settings.store_shards else None
+    return cluster_of(client, settings.store_cluster, wanted)
 
 
 def load_new(
@@ -126,6 +142,7 @@ def loop_into(
     dead_letters: DeadLetters | None = None,
     batcher: Batcher | None = None,
     inserters: int = INSERTERS,
+    on_trouble: Callable[[str], None] = lambda text: None,
 ) -> Loop:
     """The loop that moves events of a source into an open store; dead letters go to the directory by default."""
     delivery = Delivery(
@@ -135,6 +152,7 @@ def loop_into(
         stop or threading.Event(),
         observer or Observer(),
         give_up_s,
+        on_trouble,
     )
     return Loop(
         source,

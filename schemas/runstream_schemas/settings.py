@@ -34,6 +34,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "system_period_s": "Seconds between samples of system metrics, 0 for none. Default: 10.",
     "store_ca": "File with the certificate (PEM) that signed the store's, for https. Default: those of the system.",
     "store_cluster": "Name of the ClickHouse cluster that the store is spread over. Default: none, one server.",
+    "store_shards": "File with the shard of each of 1,024 buckets of runs. Default: evenly over the cluster's shards.",
     **kafka.DESCRIPTIONS,
 }
 """Every shared setting, with what it means."""
@@ -56,6 +57,7 @@ class Settings:
     """Where each value came from: argument, environment, the file's name, or default."""
     store_ca: str = ""
     store_cluster: str = ""
+    store_shards: str = ""
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
 
     def shown(self, name: str) -> str:
@@ -122,6 +124,7 @@ def load(
         sources=values.sources,
         store_ca=values.text("store_ca"),
         store_cluster=values.text("store_cluster"),
+        store_shards=str((base / values.text("store_shards")).resolve()) if values.text("store_shards") else "",
         kafka=kafka_settings(values),
     )
 
