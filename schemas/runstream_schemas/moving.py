@@ -66,6 +66,6 @@ def _tables() -> list[tuple[str, str]]:
         for statement in migration.statements:
             kind, name = created(statement)
             engine = statement.find("\nENGINE = ") + 1
-            if kind == "TABLE" and "run_id UUID" in statement and not name.startswith("landing_"):
+            if kind == "TABLE" and "run_id UUID" in statement and "MergeTree" in statement:
                 found.append((name, statement[engine:]))
     return found
