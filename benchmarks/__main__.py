@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .report import RESULTS
 
-NAMES = ("log_call", "throughput", "sigkill", "lifecycle", "ingest", "queries")
+NAMES = ("log_call", "throughput", "sigkill", "lifecycle", "ingest", "fleet", "queries")
 """From the caller to the reader: the way that a point takes."""
 
 QUICK = {
@@ -19,6 +19,7 @@ QUICK = {
     "sigkill": ("--trials", "2"),
     "lifecycle": ("--runs", "8", "--seconds", "0.5", "--alone", "3", "--in-a-row", "5"),
     "ingest": ("--points", "1000000"),
+    "fleet": ("--runs", "100", "--seconds", "5", "--calls", "100", "--points", "1000000"),
     "queries": ("--points", "1000000", "--times", "3"),
 }
 """A minute or two in all, to see that everything works; its numbers say little."""

@@ -47,26 +47,26 @@ def write(directory: Path, shape: Shape) -> int:
         attempt = FIRST_ATTEMPT + run * 60_000_000
         run_id = UUID(int=(attempt // 1000) << 80 | 0x7 << 76 | 0x8 << 60 | run)
         transport = LogDirectory(directory, run_id=run_id, rank=0, attempt=attempt)
-        rows = _rows(random, shape)
+        made = rows(random, shape)
         for seq, start in enumerate(range(0, shape.steps, shape.calls_per_message)):
-            part = rows[start : start + shape.calls_per_message].tobytes()
+            part = made[start : start + shape.calls_per_message].tobytes()
             batch = encode_batch(run_id, 0, attempt, seq, [(names, False, part)], 1000 * attempt)
             transport.send(seq, [Message("metric", batch)])
         transport.close()
     return sum(path.stat().st_size for path in directory.rglob("*.avro"))
 
 
-def _rows(random: np.random.Generator, shape: Shape) -> NDArray[np.int64]:
-    """Rows as they lie in a journal: key set, step, values, ns since the attempt's moment, each 8 bytes."""
+def rows(random: np.random.Generator, shape: Shape) -> NDArray[np.int64]:
+    """One run's rows as they lie in a journal: key set, step, values, ns since the attempt's moment, 8 bytes each."""
     steps = np.arange(shape.steps, dtype=np.int64)
     pauses = np.maximum(1, random.normal(STEP_US, JITTER_US, shape.steps)).astype(np.int64)
     falling = np.exp(-3.0 * steps / shape.steps)[:, None]
     values = falling * (1.0 + np.arange(shape.metrics)) + 0.05 * random.normal(size=(shape.steps, shape.metrics))
     if shape.float32:
         values = values.astype(np.float32).astype(np.float64)
-    rows = np.empty((shape.steps, shape.metrics + 3), dtype=np.int64)
-    rows[:, 0] = 1
-    rows[:, 1] = steps
-    rows[:, 2:-1] = values.view(np.int64)
-    rows[:, -1] = 1000 * np.cumsum(pauses)
-    return rows
+    found = np.empty((shape.steps, shape.metrics + 3), dtype=np.int64)
+    found[:, 0] = 1
+    found[:, 1] = steps
+    found[:, 2:-1] = values.view(np.int64)
+    found[:, -1] = 1000 * np.cumsum(pauses)
+    return found

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from broker.fixtures import require_broker
+
 ROOT = Path(__file__).parents[2]
 
 TINY = {
@@ -16,6 +18,7 @@ TINY = {
     "sigkill": ("--trials", "1", "--longest", "0.2"),
     "lifecycle": ("--runs", "2", "--seconds", "0.1", "--alone", "2", "--in-a-row", "2"),
     "ingest": ("--points", "20000", "--runs", "2", "--calls-per-message", "100"),
+    "fleet": ("--runs", "20", "--seconds", "3", "--calls", "10", "--points", "20000", "--sustain", "1"),
     "queries": ("--points", "200000", "--times", "1"),
 }
 
@@ -73,6 +76,15 @@ def test_ingest_loads_every_point(tmp_path: Path, documentation: Path) -> None:
     raw = run("ingest", tmp_path, documentation)["raw"]
     assert set(raw) == {"100, float32-born", "100, doubles"}
     assert all(loading["points"] == 20_000 and loading["after"]["point"] > 0 for loading in raw.values())
+
+
+def test_fleet_stores_what_slow_and_fast_runs_send(tmp_path: Path, documentation: Path) -> None:
+    require_broker()
+    raw = run("fleet", tmp_path, documentation)["raw"]
+    (slow,), (fast,) = raw["slow"], raw["fast"]
+    assert slow["stored"] == 1.0 and slow["p99_s"] >= slow["p50_s"] > 0
+    assert (fast["points"], fast["messages"]) == (20_000, 200)
+    assert slow["usage"]["worker"]["cores"] > 0
 
 
 def test_queries_answers_every_question_merged_and_live(tmp_path: Path, documentation: Path) -> None:
