@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 import pytest
 
 from deploy.clickhouse_process import DEPLOY, answers
+from runstream_ingest.free import BULK_TABLES
 from runstream_schemas.tables import migrations
 
 DENIED = "error 497"
@@ -114,9 +115,12 @@ def test_rights_are_no_more_than_each_user_needs(tmp_path: Path) -> None:
     assert [sorted(text.splitlines()) for text in grants] == [
         ["GRANT SELECT ON runstream.* TO grafana"],
         [
-            "GRANT ALTER DELETE ON runstream.dead_letter TO runstream_ingest",
+            *(
+                f"GRANT ALTER DELETE ON runstream.{table} TO runstream_ingest"
+                for table in ("dead_letter", *BULK_TABLES)
+            ),
             "GRANT CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW ON runstream.probe_* TO runstream_ingest",
-            "GRANT SELECT, INSERT, CREATE DATABASE ON runstream.* TO runstream_ingest",
+            "GRANT SELECT, INSERT ON runstream.* TO runstream_ingest",
         ],
         [
             "GRANT SELECT, INSERT, ALTER TABLE, ALTER DATABASE, ALTER VIEW, CREATE DATABASE, CREATE TABLE, "
