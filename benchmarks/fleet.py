@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from .fast_load import Fast, Sustained, fast, sustained
 from .parts import Usage
 from .report import Check, Report, Table, number, options, publish, scratch_directory
+from .skew import skew_table
 from .slow_load import Load, Slow, slow
 
 P99_TARGET_S = 2.0
@@ -120,11 +121,12 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         slow_found = [slow(scratch / f"slow{place}", load, chosen.seconds) for place, load in enumerate(loads)]
         fast_found = [fast(scratch / f"fast{n}", n, chosen.points, chosen.partitions) for n in chosen.calls]
+        report.tables.append(skew_table(scratch / "skew"))
         lasting = [sustained(scratch / "lasting", 100, chosen.sustain, chosen.partitions)] if chosen.sustain else []
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if slow_found:
-        report.tables.append(slow_table(slow_found))
+        report.tables.insert(0, slow_table(slow_found))
     if fast_found:
         report.tables.append(fast_table(fast_found))
     report.tables += [sustained_table(found) for found in lasting]
