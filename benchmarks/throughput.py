@@ -102,9 +102,9 @@ def alone(directory: Path, width: int, calls: int) -> Alone:
 
 def _filled(directory: Path, width: int, calls: int) -> tuple[float, Callable[[], object]]:
     """A journal with rows in it: the seconds that took, and what ships it."""
+    from runstream.courier import Courier, deliver_all
     from runstream.journal.ring import Ring
     from runstream.journal.writer import JournalWriter
-    from runstream.shipper import Courier, deliver_all
     from runstream.transport.log_directory import LogDirectory
 
     directory.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What processes left behind: journals of killed ones, and artifacts in staging."""
+"""What processes left behind: journals of killed ones, batches in spill/, and artifacts in staging."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from runstream.artifacts.completion import complete_pending
-from runstream.sync import sync_journals
+from runstream.sync import sync_journals, sync_spills
 from runstream_analytics.errors import UserError
 from runstream_analytics.log_events import append_event
 from runstream_schemas.settings import Settings
@@ -21,12 +21,12 @@ class LeftBehind:
     """One thing that was left behind, and what became of it."""
 
     kind: str
-    """journal or artifact."""
+    """journal, spill or artifact."""
     what: str
-    """Path of the journal, or name of the artifact."""
+    """Path of the journal or of the spill, or name of the artifact."""
     run_id: str
     points: int
-    """Points that the journal's attempt logged; 0 for an artifact."""
+    """Points that the journal's attempt logged, or that the spill held; 0 for an artifact."""
     outcome: str
     error: str
 
@@ -41,12 +41,17 @@ class LeftBehind:
 
 
 def ship_all(settings: Settings, timeout_s: float) -> Iterator[LeftBehind]:
-    """Ship everything, journals first: an artifact's event then finds its run. Raises nothing."""
-    for journal in sync_journals(settings, timeout_s=timeout_s):
-        yield LeftBehind("journal", str(journal.path), journal.run_id, journal.points, journal.outcome, journal.error)
+    """Ship everything, artifacts last: an artifact's event then finds its run. Raises nothing."""
+    shipping = {
+        "journal": sync_journals(settings, timeout_s=timeout_s),
+        "spill": sync_spills(settings, timeout_s=timeout_s),
+    }
+    for kind, found in shipping.items():
+        for item in found:
+            yield LeftBehind(kind, str(item.path), item.run_id, item.points, item.outcome, item.error)
     root = settings.artifacts if settings.sources["artifacts"] == "argument" else None
-    for item in complete_pending(settings.dir / "staging", root, lambda record: _record(settings, record)):
-        yield LeftBehind("artifact", item.name, item.run_id, 0, item.outcome, item.error)
+    for done in complete_pending(settings.dir / "staging", root, lambda record: _record(settings, record)):
+        yield LeftBehind("artifact", done.name, done.run_id, 0, done.outcome, done.error)
 
 
 def _record(settings: Settings, record: dict[str, Any]) -> bool:

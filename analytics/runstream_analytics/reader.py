@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runstream.sync import any_journal
+from runstream.sync import anything_waits
 from runstream_analytics.errors import NothingHere, UserError
 from runstream_schemas.exit_codes import ExitCode
 from runstream_schemas.settings import Settings
@@ -64,8 +64,10 @@ def open_reader(settings: Settings, listener: Listener, *, load: bool = True) ->
     """
     if settings.store_dir and not settings.store_dir.exists() and not (settings.log_dir and settings.log_dir.exists()):
         where = f"{settings.dir} ({_from(settings.sources['dir'])})"
-        if any_journal(settings):
-            raise NothingHere(f"what was logged in {where} is still in journals; `runstream sync` ships it")
+        if anything_waits(settings):
+            raise NothingHere(
+                f"what was logged in {where} is still in journals or in spill/; `runstream sync` ships it"
+            )
         raise NothingHere(f"no run has been logged in {where} yet; log one, or name the right directory with --dir")
     try:
         from runstream_ingest.lock import StoreBusy

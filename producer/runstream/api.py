@@ -81,8 +81,6 @@ def init(
     if settings.mode == "disabled":
         _current = DisabledRun(experiment, name or experiment, config)
         return _current
-    if settings.log_dir is None:
-        raise ValueError(f"this version cannot log to {settings.url.partition('://')[0]}; use url='file:/path'")
     identity = identify(os.environ, read_facts(), next(_inits), run_id)
     _check_resume(resume, identity, settings.journal_dir, run_id)
     if identity.warning:

@@ -12,6 +12,7 @@ from typing import Any
 from runstream_schemas.avro import current
 from runstream_schemas.limits import MAX_ATTEMPT_US, MAX_EVENT_BYTES, MIN_ATTEMPT_US
 
+from .courier import Courier
 from .description import NO_CODE, NOTHING_CAPTURED, Captured, RunDescription
 from .errors import describe_error
 from .journal.place import open_ring, remove_pointer
@@ -20,9 +21,9 @@ from .journal.ring import Ring
 from .journal.writer import JournalWriter
 from .notices import Notices
 from .seen import SeenAttempts
-from .shipper import Courier, Shipper
+from .shipper import Shipper
 from .timeouts import Deadline
-from .transport.open import open_transport
+from .transport.open import destination, open_transport
 
 
 class Attempt:
@@ -107,18 +108,24 @@ class Attempt:
 
     def undelivered(self) -> str:
         """Where the rest lies after `finish` returned False, for people."""
-        ring = self.writer.ring
+        ring, shipper = self.writer.ring, self._shipper
+        backlog = shipper.backlog if shipper else None
         try:
             count = undelivered_points(ring)
         except ValueError:
-            count = 0  # the journal was delivered and closed while we looked
-        rest = f"{count:,} point{'s' * (count != 1)}" if count else "its last events"
-        if ring.path is None:
-            return f"not delivered, and lost when this process ends: {rest}, in memory only"
-        return f"not delivered: {rest}, in {ring.path}; {self.run.sync_command} ships them"
+            count = 0  # the journal was delivered and closed
+        places = [] if backlog is None else [f"{_points(backlog.points)} in {backlog.where}"]
+        if count or backlog is None:
+            places.append(f"{_points(count)} in {ring.path or 'memory only, and lost when this process ends'}")
+        rest = f"not delivered: {' and '.join(places)}"
+        if backlog is not None or ring.path is not None:
+            rest += f"; {self.run.sync_command} ships them"
+        return f"{rest} ({shipper.trouble})" if shipper and shipper.trouble else rest
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's journal alone; open an own one when something is logged here."""
+        if self._shipper is not None:
+            self._shipper.leave_to_parent()
         self._shipper = None
         self._starting = None
         self._end = None
@@ -158,7 +165,7 @@ class Attempt:
                     run_id=run.run_id,
                     rank=rank,
                     attempt=attempt,
-                    info={"url": run.settings.url, "fsync": run.settings.fsync},
+                    info=destination(run.settings),
                 )
                 break
             except FileExistsError:
@@ -172,7 +179,7 @@ class Attempt:
 
     def _start_shipping(self, ring: Ring) -> None:
         settings = self.run.settings
-        transport = open_transport(settings.url, ring, fsync=settings.fsync)
+        transport = open_transport(settings, ring, pressed=lambda: ring.is_half_full, warn=self._notices.warn)
         courier = Courier(ring, transport, warn=self._notices.warn)
         shipper = Shipper(
             ring,
@@ -230,6 +237,10 @@ class Attempt:
     def _forget_pointer(self, ring: Ring) -> None:
         if ring.path is not None:
             remove_pointer(self.run.settings.journal_dir, ring.path)
+
+
+def _points(count: int) -> str:
+    return f"{count:,} point{'s' * (count != 1)}" if count else "its last events"
 
 
 def _user() -> str:

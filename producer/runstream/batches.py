@@ -28,6 +28,8 @@ class Message:
     """Kind of event: its schema, topic and landing table."""
     datum: bytes
     """Avro datum, without the header of single-object encoding."""
+    points: int = 0
+    """How many points it holds."""
 
 
 class Cutter:
@@ -124,5 +126,5 @@ class Cutter:
                 frames.append((keys.names, keys.automatic, self._reader.rows(ranges)))
             ring = self._ring
             datum = encode_batch(ring.run_id, ring.rank, ring.attempt, shipment.seq, frames, ring.clock_zero_ns)
-            messages.append(Message("metric", datum))
+            messages.append(Message("metric", datum, stretch.points))
         return messages

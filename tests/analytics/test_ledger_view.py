@@ -4,6 +4,7 @@ from uuid import UUID
 
 from rich.console import Console
 
+from runstream_analytics.queries.ledgers import knowing_spill
 from runstream_analytics.render.ledger import ledger_summary, ledger_table
 
 
@@ -47,3 +48,17 @@ def test_the_sum_counts_points_runs_and_attempts_and_names_every_verdict() -> No
     assert ledger_summary(rows).plain == (
         "4\u202f500 points logged by 2 runs in 3 attempts, 4\u202f000 stored: 2 complete, 1 missing"
     )
+
+
+def test_a_batch_that_is_absent_is_pending_while_its_attempt_has_a_spill_here() -> None:
+    missing = row(1, "a", "missing") | {"attempt": 7}
+    refused = missing | {"dead_lettered": 5}
+    without_gap = missing | {"missing_seqs": []}
+    rows = [missing, refused, without_gap, row(1, "a") | {"attempt": 7}]
+    assert [r["verdict"] for r in knowing_spill(rows, {(UUID(int=1), 0, 7)})] == [
+        "pending",
+        "missing",
+        "missing",
+        "complete",
+    ]
+    assert knowing_spill(rows, {(UUID(int=1), 0, 8), (UUID(int=1), 1, 7)}) == rows

@@ -42,7 +42,7 @@ WRONG_ARGUMENTS = [
     ({"artifacts": ["a"]}, "artifacts is an object of type list; use text or a path"),
     ({"mode": True}, "mode is True; use text"),
     ({"url": "http://nonsense"}, "use file:/path or kafka"),
-    ({"url": "kafka://broker:9092"}, "cannot log to kafka; use url='file:/path'"),
+    ({"url": "kafka://broker"}, "url names the broker 'broker'; use kafka://host:port"),
     ({"mode": "offline"}, "mode is 'offline'.*use online, disabled"),
 ]
 

@@ -10,6 +10,7 @@ from runstream.artifacts.staging import pending
 from runstream.journal.place import find_journals
 from runstream.journal.ring import InUse, NotAJournal, Ring
 from runstream.sync import left_elsewhere
+from runstream.transport.spill import NotASpill, Spill, SpillInUse, find_spills, segments
 from runstream_analytics.checks.check import Check, fail, ok, warn
 from runstream_analytics.errors import NothingHere, UserError
 from runstream_analytics.reader import Listener, Reader, open_reader
@@ -50,9 +51,28 @@ def check_staging(settings: Settings) -> Check:
 
 def check_spill(settings: Settings) -> Check:
     """Batches that wait for a broker."""
-    waiting = sum(1 for path in settings.spill_dir.rglob("*") if path.is_file()) if settings.spill_dir.is_dir() else 0
-    detail = f"{waiting} files wait for the broker"
-    return warn("spill", detail, "runstream sync, once the broker is back") if waiting else ok("spill", detail)
+    alive, gone, files = 0, 0, 0
+    for directory in find_spills(settings.spill_dir):
+        held = sum(1 for _ in segments(directory))
+        files += held
+        try:
+            if not held:
+                continue
+            Spill.recover(directory).leave_to_parent()
+        except NotASpill:
+            continue
+        except SpillInUse:
+            alive += 1
+        except OSError as error:
+            return warn("spill", f"{directory}: {error.strerror or error}", "look at the rights of spill/")
+        else:
+            gone += 1
+    detail = f"{alive} in use, {gone} left behind, {text.counted(files, 'file')}"
+    if gone:
+        return warn("spill", detail, "runstream sync, once the broker is back")
+    if alive:
+        return warn("spill", detail, "see that the broker is up: the runs that go on send it themselves")
+    return ok("spill", "nothing waits for the broker")
 
 
 def check_topics(settings: Settings) -> Check:

@@ -39,14 +39,11 @@ def delete(
     """Delete runs: show what would go, and with --yes do it."""
     settings = options.settings_from(directory, url, store)
 
-    from runstream_analytics.log_events import writable_log
     from runstream_analytics.queries.deletable import deletable
     from runstream_analytics.queries.naming import find_runs
     from runstream_analytics.reader import open_reader
     from runstream_ingest.free import free_deleted
 
-    if yes:
-        writable_log(settings)
     with terminal.patience("opening the store") as listener, open_reader(settings, listener) as reader:
         chosen = deletable(reader, [run.run_id for run in find_runs(reader, runs)])
     if yes:
@@ -68,6 +65,8 @@ def delete(
         if run.state == "running" and not yes:
             terminal.tell(f"{run.run_id} is running: what its attempts log from now on would not be seen either")
     terminal.tell(f"deleted {text.counted(len(chosen), 'run')}" if yes else "nothing was deleted; add --yes to do it")
+    if yes and chosen and settings.log_dir is None:
+        terminal.tell("they are gone as soon as the worker has read it from the topic")
 
 
 def _delete(settings: Settings, chosen: list[Deletable]) -> None:

@@ -11,7 +11,7 @@ from runstream_analytics.cli import options, terminal
 from runstream_schemas.exit_codes import ExitCode
 
 HELP: Final = """\
-Ship the journals of killed processes, and upload the artifacts that they left in staging.
+Ship what killed processes left in journals and in spill/, and upload the artifacts that they left in staging.
 
 Runs that are still going are left alone. Shipping twice changes nothing. The exit status is 0 when nothing is left.
 
@@ -24,14 +24,14 @@ Examples:
 
 def sync(
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long one journal may take.")
+        float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long one journal or spill may take.")
     ] = 60.0,
     as_json: options.JsonOption = False,
     directory: options.DirOption = None,
     url: options.UrlOption = None,
     artifacts: options.ArtifactsOption = None,
 ) -> None:
-    """Ship the journals of killed processes, and upload the artifacts that they left in staging."""
+    """Ship what killed processes left in journals and in spill/, and the artifacts that they left in staging."""
     settings = options.settings_from(directory, url, None, artifacts)
 
     from runstream_analytics.left_behind import ship_all

@@ -27,10 +27,10 @@ Examples:
 
 
 def _where_the_rest_is(settings: Settings) -> str:
-    from runstream.sync import any_journal
+    from runstream.sync import anything_waits
 
-    if not settings.log_dir or any_journal(settings):
-        return "runstream sync ships what killed processes left behind"
+    if not settings.log_dir or anything_waits(settings):
+        return "runstream sync ships what processes left behind, in journals and in spill/"
     return "log and journals here hold nothing more: the rest is lost, or elsewhere"
 
 
@@ -46,13 +46,15 @@ def verify(
     """Check that every point that was logged is stored, per rank and attempt."""
     settings = options.settings_from(directory, url, store)
 
-    from runstream_analytics.queries.ledgers import ledgers
+    from runstream.sync import spilled_attempts
+    from runstream_analytics.queries.ledgers import knowing_spill, ledgers
     from runstream_analytics.queries.naming import find_runs
     from runstream_analytics.reader import open_reader
 
     with terminal.patience("opening the store") as listener, open_reader(settings, listener) as reader:
         named = find_runs(reader, runs) if runs else None
         rows = ledgers(reader, None if named is None else [run.run_id for run in named])
+    rows = knowing_spill(rows, spilled_attempts(settings))
     without = {run.run_id for run in named or ()} - {row["run_id"] for row in rows}
     complete = bool(rows) and not without and all(row["verdict"] == "complete" for row in rows)
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,3 +19,21 @@ def ledgers(reader: Reader, run_ids: Sequence[UUID] | None) -> list[dict[str, An
         "ON r.run_id = l.run_id ORDER BY r.started, l.run_id, rank, attempt",
         None if run_ids is None else {"runs": list(run_ids)},
     )
+
+
+def knowing_spill(
+    rows: Sequence[Mapping[str, Any]], spilled: Collection[tuple[UUID, int, int]]
+) -> list[dict[str, Any]]:
+    """The same ledgers, where a batch that is absent is pending if its attempt has a spill here.
+
+    The store takes a gap below a later batch for a loss; but live batches do not wait for spilled ones.
+    """
+    return [
+        {**row, "verdict": "pending"}
+        if row["verdict"] == "missing"
+        and row["missing_seqs"]
+        and not row["dead_lettered"]
+        and (row["run_id"], row["rank"], row["attempt"]) in spilled
+        else dict(row)
+        for row in rows
+    ]

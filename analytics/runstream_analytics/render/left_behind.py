@@ -13,7 +13,7 @@ from runstream_analytics.render.tables import plain_table
 
 
 def left_behind_table(items: Sequence[LeftBehind]) -> Table:
-    """One row per journal and artifact."""
+    """One row per journal, spill and artifact."""
     table = plain_table()
     for name in ("kind", "what", "run"):
         table.add_column(name, overflow="fold")
@@ -23,6 +23,6 @@ def left_behind_table(items: Sequence[LeftBehind]) -> Table:
         outcome = Text(item.outcome, "red" if item.remains else "green")
         if item.error:
             outcome.append(f" ({text.printable(item.error)})", "default")
-        points = text.number(item.points) if item.kind == "journal" else text.ABSENT
+        points = text.number(item.points) if item.kind != "artifact" else text.ABSENT
         table.add_row(item.kind, text.printable(item.what), item.run_id, points, outcome)
     return table

@@ -154,6 +154,11 @@ class Ring(Header):
         """Whether the chunk of this serial was ever begun and not reused since."""
         return self.word(self.chunk_start(serial)) == serial
 
+    @property
+    def is_half_full(self) -> bool:
+        """Whether more than half of the chunks are in use."""
+        return self.is_open(self.released + self.chunk_count // 2 + 1)
+
     def release(self, serial: int) -> None:
         """Give the chunk back, zeroed. Assumes that all chunks before it are released."""
         start = self.chunk_start(serial)

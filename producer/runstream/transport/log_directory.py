@@ -19,7 +19,7 @@ import fastavro
 from runstream_schemas.avro import current, encode_long
 
 from ..batches import Message
-from .base import TransportDown
+from .base import Backlog, TransportDown
 
 SEGMENT_BYTES = 256 * 1024 * 1024
 """A new segment begins when one is this long: a reader or a copy that fails begins again at most here."""
@@ -63,24 +63,51 @@ class LogDirectory:
         self._segments: dict[str, Segment] = {}
         self._acknowledged = 0
 
+    @property
+    def full(self) -> bool:
+        """Never: what is sent has arrived."""
+        return False
+
+    @property
+    def backlog(self) -> Backlog | None:
+        """Nothing."""
+        return None
+
+    @property
+    def trouble(self) -> str:
+        """None beside what `send` raises."""
+        return ""
+
     def send(self, number: int, messages: Sequence[Message]) -> None:
         """Append the messages; they are delivered when this returns."""
-        by_event: dict[str, list[bytes]] = {}
-        for message in messages:
-            by_event.setdefault(message.event, []).append(message.datum)
         try:
-            for event, datums in by_event.items():
-                self._append(event, datums)
+            self.append(messages)
         except OSError as error:
             raise TransportDown(f"cannot write to log directory {self._root}: {error.strerror or error}") from error
         self._acknowledged = number + 1
+
+    def append(self, messages: Sequence[Message]) -> None:
+        """Append the messages, whatever they belong to. Raises OSError, and then some of them may be there."""
+        by_event: dict[str, list[bytes]] = {}
+        for message in messages:
+            by_event.setdefault(message.event, []).append(message.datum)
+        for event, datums in by_event.items():
+            self._append(event, datums)
+
+    def segment(self, event: str) -> Path | None:
+        """The file that the last message of an event went to, while it is open."""
+        segment = self._segments.get(event)
+        return segment.path if segment else None
 
     def acknowledged(self, timeout_s: float) -> int:
         """All that was sent."""
         return self._acknowledged
 
+    def leave_to_parent(self) -> None:
+        """There is no lock."""
+
     def close(self) -> None:
-        """Close all segments."""
+        """Close all segments; a later message begins new ones."""
         for event in list(self._segments):
             self._close_segment(event)
 
