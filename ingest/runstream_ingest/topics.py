@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -117,11 +118,10 @@ def changes(want: Sequence[Topic], have: Mapping[str, Topic]) -> list[Change]:
 
 def unfit(settings: KafkaSettings, have: Mapping[str, Topic]) -> list[str]:
     """What keeps events from being written to these topics, for people; empty when nothing does."""
-    found = []
-    for name in (*settings.event_topics, settings.topic(DEAD_LETTER)):
-        if name not in have:
-            found.append(f"topic {name} is missing")
-            continue
+    names = (*settings.event_topics, settings.topic(DEAD_LETTER))
+    missing = [name for name in names if name not in have]
+    found = [f"missing topics: {', '.join(missing)}"] if missing else []
+    for name in (name for name in names if name in have):
         limit = int(have[name].config.get("max.message.bytes", MESSAGE_BYTES))
         if limit < MAX_EVENT_BYTES:
             found.append(f"topic {name} takes messages up to {limit} bytes, and an event may have {MAX_EVENT_BYTES}")
@@ -153,7 +153,7 @@ class TopicAdmin:
             configs: dict[str, Any] = {}
             if resources:
                 answers = self._admin.describe_configs(resources, request_timeout=ANSWER_S)
-                configs = {resource.name: future.result() for resource, future in answers.items()}
+                configs = {resource.name: _known(future) for resource, future in answers.items()}
         except KafkaException as error:
             raise self._failed(error) from error
         topics = {}
@@ -190,7 +190,10 @@ class TopicAdmin:
         """Raise TopicsUnfit when events cannot be read or written as things are."""
         problems = unfit(self._settings, self.present())
         if problems:
-            raise TopicsUnfit(f"{'; '.join(problems)}. `runstream topics create` mends it")
+            raise TopicsUnfit(
+                f"{'; '.join(problems)}. `runstream topics create` mends it; topics that are there and not seen need a "
+                "grant of READ (for a worker) or WRITE to this user"
+            )
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
@@ -201,6 +204,16 @@ class TopicAdmin:
         hint = _HINTS.get(why.code(), "")
         about = f"topic {topic} at " if topic else ""
         return BrokerFailed(f"{about}the broker {self._where}: {why.str()}{hint}")
+
+
+def _known(future: Future[dict[str, Any]]) -> dict[str, Any]:
+    """A topic's configuration, empty when this user may use the topic and not look at that."""
+    try:
+        return future.result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return {}
+        raise
 
 
 _HINTS: Final[Mapping[int, str]] = {

@@ -60,7 +60,7 @@ def test_what_keeps_events_out_is_named() -> None:
     del present["team.tag"]
     present["team.metric"] = Topic("team.metric", 6, 1, {"max.message.bytes": "1000"})
     problems = unfit(KAFKA, present)
-    assert any("team.tag is missing" in problem for problem in problems)
+    assert any(problem == "missing topics: team.tag" for problem in problems)
     assert any("team.metric takes messages up to 1000 bytes" in problem for problem in problems)
 
 
