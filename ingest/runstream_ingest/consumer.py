@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,19 +23,24 @@ HEARTBEAT_MS: Final = 1_000
 FETCH_BYTES: Final = 16 * 1024 * 1024
 """One answer of the broker, which comes on top of what is queued: bounds memory."""
 
+_SILENT: Final = logging.getLogger("runstream_ingest.librdkafka")
+"""Takes what the client would print among our lines on standard error: what is wrong is said in our words."""
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
+
 
 def consumer_config(url: str, kafka: KafkaSettings, worker: WorkerSettings) -> dict[str, Any]:
     """The configuration of librdkafka; the user's own options win."""
     config: dict[str, Any] = {
         **client_config(url, kafka, "runstream-ingest"),
-        # What is wrong is said in our words.
-        "log_level": 0,
         "group.id": worker.group,
         # Offsets are committed after the insert, and only by us.
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         # Jumping over events would be silent; the source handles it, and says so.
         "auto.offset.reset": "error",
+        # Tells `--once` that it has seen all there is.
+        "enable.partition.eof": True,
         "partition.assignment.strategy": "cooperative-sticky",
         "max.poll.interval.ms": MAX_POLL_INTERVAL_MS,
         "session.timeout.ms": SESSION_MS,
@@ -49,6 +55,8 @@ def consumer_config(url: str, kafka: KafkaSettings, worker: WorkerSettings) -> d
         "fetch.min.bytes": 65_536,
         # A queue that was full is filled again at once, not after a second.
         "fetch.queue.backoff.ms": 50,
+        # A damaged batch is tried at each of its offsets.
+        "fetch.error.backoff.ms": 100,
         # New partitions and vanished topics are seen within it.
         "topic.metadata.refresh.interval.ms": 30_000,
     }
@@ -59,4 +67,4 @@ def consumer_config(url: str, kafka: KafkaSettings, worker: WorkerSettings) -> d
 
 def maker(config: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Consumer]:
     """Makes consumers of a configuration, with callbacks."""
-    return lambda callbacks: Consumer({**config, **callbacks})
+    return lambda callbacks: Consumer({"logger": _SILENT, **config, **callbacks})

@@ -17,6 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from runstream_ingest.dead_letters import DeadLetter
 from runstream_ingest.sources.source import LogFailed, Message
+from runstream_ingest.topics import DEAD_LETTER_MESSAGE_BYTES
 from runstream_schemas import avro
 from runstream_schemas.kafka import DEAD_LETTER, KafkaSettings, client_config
 from runstream_schemas.limits import MAX_EVENT_BYTES
@@ -24,10 +25,18 @@ from runstream_schemas.limits import MAX_EVENT_BYTES
 ANSWER_S: Final = 30.0
 """Time for the broker to acknowledge dead letters before the attempt counts as failed, and is made again."""
 
+SENDING: Final = {
+    "enable.idempotence": "true",
+    "message.timeout.ms": f"{1000 * ANSWER_S:.0f}",
+    "message.max.bytes": str(DEAD_LETTER_MESSAGE_BYTES),
+}
+
 DESCRIPTION_HEADER: Final = "runstream.dead_letter"
 KEY_HEADER: Final = "runstream.key"
 WORKER_HEADER: Final = "runstream.worker"
 
+MAX_HEADER_BYTES: Final = 256 * 1024
+"""Key and headers beyond it are left out, the last first: with the value they must fit into a message of the topic."""
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -48,6 +57,7 @@ class DeadLetterTopic:
         }
         self._topic = settings.topic(DEAD_LETTER)
         self._producer: Producer | None = None
+        self._consumer: Consumer | None = None
         self._places: dict[str, tuple[int, int]] = {}
 
     def put(self, letters: Sequence[tuple[DeadLetter, Message]]) -> None:
@@ -57,37 +67,34 @@ class DeadLetterTopic:
     def letters(self) -> Iterator[DeadLetter]:
         """All events kept, in the order of their origin."""
         found: dict[str, DeadLetter] = {}
-        consumer = self._consumer()
-        try:
-            for record in self._records(consumer):
-                key = (record.key() or b"").decode(errors="replace")
-                found.pop(key, None)
-                headers = dict(record.headers() or ())
-                if record.value() is not None and DESCRIPTION_HEADER in headers:
-                    try:
-                        found[key] = DeadLetter(**orjson.loads(headers[DESCRIPTION_HEADER]))
-                    except (ValueError, TypeError):
-                        continue  # not ours
-                    self._places[found[key].id] = (record.partition(), record.offset())
-        finally:
-            consumer.close()
-        yield from (found[key] for key in sorted(found))
+        for record in self._records():
+            key = (record.key() or b"").decode(errors="replace")
+            found.pop(key, None)
+            headers = dict(record.headers() or ())
+            if record.value() is not None and DESCRIPTION_HEADER in headers:
+                try:
+                    found[key] = DeadLetter(**orjson.loads(headers[DESCRIPTION_HEADER]))
+                except (ValueError, TypeError):
+                    continue  # not ours
+                self._places[found[key].id] = (record.partition(), record.offset())
+        yield from sorted(
+            found.values(), key=lambda letter: (letter.source, len(letter.name), letter.name, letter.offset)
+        )
 
     def datum(self, letter: DeadLetter) -> bytes:
         """The original bytes, without the header of a schema that they begin with. Assumes that `letters` gave it."""
         partition, offset = self._places[letter.id]
-        consumer = self._consumer()
         try:
+            consumer = self._reader()
             consumer.assign([TopicPartition(self._topic, partition, offset)])
             found = consumer.consume(1, ANSWER_S)
-            value = found[0].value() if found and found[0].error() is None and found[0].offset() == offset else None
-            if value is None:
-                raise DeadLettersFail(f"the broker does not give dead letter {letter.id} again")
         except KafkaException as error:
-            raise DeadLettersFail(str(error.args[0].str())) from error
-        finally:
-            consumer.close()
-        return value.removeprefix(avro.MARKER + bytes.fromhex(letter.fingerprint))
+            raise self._unread(error.args[0]) from error
+        value = found[0].value() if found and found[0].error() is None and found[0].offset() == offset else None
+        if value is None:
+            raise DeadLettersFail(f"topic {self._topic} does not give dead letter {letter.id} again")
+        whole: bytes = value
+        return whole.removeprefix(avro.MARKER + bytes.fromhex(letter.fingerprint))
 
     def remove(self, letter: DeadLetter) -> None:
         """Forget an event that is stored now."""
@@ -102,12 +109,12 @@ class DeadLetterTopic:
 
         try:
             if self._producer is None:
-                delivery = {"enable.idempotence": "true", "message.timeout.ms": f"{1000 * ANSWER_S:.0f}"}
-                self._producer = Producer({**delivery, **self._config})
+                self._producer = Producer({**SENDING, **self._config})
+            producer = self._producer  # another thread may give it up meanwhile
             for key, value, headers in records:
-                self._producer.produce(self._topic, value, key, headers=headers, on_delivery=report)
-                self._producer.poll(0)
-            waiting = self._producer.flush(2 * ANSWER_S)
+                producer.produce(self._topic, value, key, headers=headers, on_delivery=report)
+                producer.poll(0)
+            waiting = producer.flush(2 * ANSWER_S)
         except (KafkaException, BufferError) as error:
             self._producer = None  # a fatal error of it stays for ever
             raise DeadLettersFail(f"topic {self._topic} takes no dead letters: {error}") from error
@@ -116,37 +123,41 @@ class DeadLetterTopic:
             why = failed[0].str() if failed else "no answer"
             raise DeadLettersFail(f"topic {self._topic} takes no dead letters: {why}")
 
-    def _consumer(self) -> Consumer:
-        reading = {"group.id": f"{self._topic}.reader", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
-        return Consumer({**self._config, **reading})
+    def _reader(self) -> Consumer:
+        if self._consumer is None:
+            reading = {"group.id": f"{self._topic}.reader", "enable.auto.commit": False, "enable.partition.eof": True}
+            self._consumer = Consumer({**self._config, **reading})
+        return self._consumer
 
-    def _records(self, consumer: Consumer) -> Iterator[Any]:
-        """All records from the first to those that are the last when it begins."""
+    def _records(self) -> Iterator[Any]:
+        """All records, to the end of each partition."""
         try:
-            topics = consumer.list_topics(self._topic, timeout=ANSWER_S).topics
-            ends = {}
-            for number in topics[self._topic].partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(self._topic, number), timeout=ANSWER_S)
-                if high > low:
-                    ends[number] = high
-            consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in ends])
+            consumer = self._reader()
+            known = consumer.list_topics(self._topic, timeout=ANSWER_S).topics[self._topic]
+            if known.error is not None:
+                raise self._unread(known.error)
+            left = set(known.partitions)
+            consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in left])
             until = time.monotonic() + ANSWER_S
-            while ends:
+            while left:
                 records = consumer.consume(500, 0.2)
                 if records:
                     until = time.monotonic() + ANSWER_S
                 elif time.monotonic() > until:
-                    raise DeadLettersFail(f"topic {self._topic}: the broker does not answer")
+                    raise DeadLettersFail(f"topic {self._topic} cannot be read: the broker does not answer")
                 for record in records:
-                    if (error := record.error()) is not None:
-                        raise DeadLettersFail(f"topic {self._topic}: {error.str()}")
-                    yield record
-                # The newest of a partition may be compacted away: what counts is where the reader stands.
-                for place in consumer.position([TopicPartition(self._topic, number) for number in ends]):
-                    if place.offset >= ends[place.partition]:
-                        del ends[place.partition]
-        except KafkaException as error:
-            raise DeadLettersFail(f"topic {self._topic}: {error.args[0].str()}") from error
+                    error = record.error()
+                    if error is None:
+                        yield record
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        left.discard(record.partition())
+                    else:
+                        raise self._unread(error)
+        except KafkaException as raised:
+            raise self._unread(raised.args[0]) from raised
+
+    def _unread(self, error: KafkaError) -> DeadLettersFail:
+        return DeadLettersFail(f"topic {self._topic} cannot be read: {error.str()}")
 
 
 def _key(letter: DeadLetter) -> bytes:
@@ -161,8 +172,12 @@ def _value(message: Message) -> bytes:
 
 def _headers(letter: DeadLetter, message: Message) -> Headers:
     origin = message.origin
-    headers: Headers = [] if origin is None else list(origin.headers)
-    if origin is not None and origin.key is not None:
-        headers.append((KEY_HEADER, origin.key))
+    headers: Headers = []
+    if origin is not None:
+        room = MAX_HEADER_BYTES
+        for name, value in [*([(KEY_HEADER, origin.key)] if origin.key is not None else []), *origin.headers]:
+            room -= len(name.encode()) + len(value or b"")
+            if room >= 0:
+                headers.append((name, value))
     about = orjson.dumps(asdict(letter))
     return [*headers, (DESCRIPTION_HEADER, about), (WORKER_HEADER, socket.gethostname().encode())]

@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 
 from runstream_ingest import console
-from runstream_ingest.console import DirOption, JsonOption, StoreOption
-from runstream_ingest.dead_letters import DeadLetter, DeadLetterDirectory, schema_of
+from runstream_ingest.console import DirOption, JsonOption, StoreOption, UrlOption
+from runstream_ingest.dead_letters import DeadLetter, DeadLetters, dead_letters_of, schema_of
 from runstream_ingest.replay import replay
 from runstream_ingest.store import open_store
 from runstream_schemas.exit_codes import ExitCode
@@ -25,12 +25,15 @@ LetterArgument = Annotated[
 
 
 @app.command("list")
-def list_letters(directory: DirOption = None, as_json: JsonOption = False) -> None:
+def list_letters(directory: DirOption = None, url: UrlOption = None, as_json: JsonOption = False) -> None:
     """List refused events with where they came from and why they were refused.
+
+    Those of topics lie in the topic <prefix>.dead_letter at the broker of RUNSTREAM_URL.
 
     Example: runstream-ingest deadletters list --json
     """
-    letters = list(_directory(directory).letters())
+    with console.store_errors():
+        letters = list(dead_letters_of(console.settings(dir=directory, url=url)).letters())
     if as_json:
         console.print_json([asdict(letter) for letter in letters])
         return
@@ -48,15 +51,19 @@ def list_letters(directory: DirOption = None, as_json: JsonOption = False) -> No
 
 @app.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="Id or its beginning.")], directory: DirOption = None
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="Id or its beginning.")],
+    directory: DirOption = None,
+    url: UrlOption = None,
 ) -> None:
     """Show one refused event as JSON: everything known of it, and its content if it can be decoded.
 
     Example: runstream-ingest deadletters show 3f2a91c0
     """
-    place = _directory(directory)
-    letter = _chosen(place, [letter_id])[0]
-    console.print_json({**asdict(letter), "content": _content(place, letter)})
+    with console.store_errors():
+        place = dead_letters_of(console.settings(dir=directory, url=url))
+        letter = _chosen(place, [letter_id])[0]
+        content = _content(place, letter)
+    console.print_json({**asdict(letter), "content": content})
 
 
 @app.command("replay")
@@ -64,6 +71,7 @@ def replay_letters(
     ids: LetterArgument = None,
     every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
     directory: DirOption = None,
+    url: UrlOption = None,
     store_url: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,11 +83,12 @@ def replay_letters(
     """
     if every == bool(ids):
         console.fail("name dead letters by their ids, or give --all", ExitCode.USAGE)
-    place = _directory(directory)
-    letters = list(place.letters()) if every else _chosen(place, ids or [])
-    settings = console.settings(dir=directory, store=store_url)
-    with console.store_errors(), open_store(settings, on_wait=console.on_wait) as store:
-        result = replay(store, place, letters)
+    settings = console.settings(dir=directory, url=url, store=store_url)
+    with console.store_errors():
+        place = dead_letters_of(settings)
+        letters = list(place.letters()) if every else _chosen(place, ids or [])
+        with open_store(settings, on_wait=console.on_wait) as store:
+            result = replay(store, place, letters)
     if as_json:
         refused = [{"id": letter.id, "error": error} for letter, error in result.refused]
         console.print_json({"stored": [letter.id for letter in result.stored], "refused": refused})
@@ -91,11 +100,7 @@ def replay_letters(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def _directory(directory: str | None) -> DeadLetterDirectory:
-    return DeadLetterDirectory(console.settings(dir=directory).dead_letter_dir)
-
-
-def _chosen(place: DeadLetterDirectory, ids: Sequence[str]) -> list[DeadLetter]:
+def _chosen(place: DeadLetters, ids: Sequence[str]) -> list[DeadLetter]:
     letters = list(place.letters())
     chosen = []
     for wanted in ids:
@@ -109,7 +114,7 @@ def _chosen(place: DeadLetterDirectory, ids: Sequence[str]) -> list[DeadLetter]:
     return chosen
 
 
-def _content(place: DeadLetterDirectory, letter: DeadLetter) -> Any:
+def _content(place: DeadLetters, letter: DeadLetter) -> Any:
     schema = schema_of(letter)
     try:
         datum = place.datum(letter)

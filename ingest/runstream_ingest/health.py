@@ -1,7 +1,7 @@
 """Is the worker getting anywhere? Pure but for the clock that it is given.
 
-Unhealthy means: the loop no longer turns, or messages were read a while ago and nothing has been stored since. An idle
-worker, and one whose partitions others have, is healthy.
+Unhealthy means: the loop no longer turns, or messages that were read a while ago are not stored yet. An idle worker,
+and one whose partitions others have, is healthy.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Health:
             if self._waiting_since is None:
                 self._waiting_since = self._monotonic()
 
-    def stored(self) -> None:
-        """A batch was stored; whatever else is on the way has as long again."""
+    def settled(self, waiting_since: float | None) -> None:
+        """Something was stored, or went to another worker; what still waits was read at that moment, None: nothing."""
         with self._lock:
-            self._waiting_since = None
+            self._waiting_since = waiting_since
 
     def trouble(self) -> str:
         """What is wrong, empty when nothing is."""
@@ -44,5 +44,5 @@ class Health:
             if still > self._stall_s:
                 return f"the loop has stood still for {still:.0f} s"
             if self._waiting_since is not None and now - self._waiting_since > self._stall_s:
-                return f"messages were read {now - self._waiting_since:.0f} s ago and nothing has been stored since"
+                return f"messages that were read {now - self._waiting_since:.0f} s ago are not stored yet"
             return ""

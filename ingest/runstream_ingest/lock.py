@@ -64,6 +64,12 @@ def hold(directory: Path, wait_s: float = WAIT_S, on_wait: OnWait | None = None)
                 _release(_descriptors.pop(directory))
 
 
+def wanted(directory: Path) -> bool:
+    """Whether another process waits for the store of a directory; programs without this package wait unseen."""
+    with ExitStack() as opened:
+        return not _try(_open(directory.with_name(directory.name + ".next"), opened))
+
+
 def _acquire(directory: Path, wait_s: float, on_wait: OnWait | None) -> int:
     directory.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait_s

@@ -32,7 +32,8 @@ RELEASE_S: Final = 10.0
 """How long a partition is kept from the worker that gets it next, so that what is being stored can be committed first.
 Reading it twice costs less than a longer stop of the whole group."""
 
-_KEEP_ALIVE_S: Final = 0.5
+KEEP_ALIVE_S: Final = 0.5
+"""Whoever waits for the store asks the broker this often whether its partitions are still its own."""
 
 
 @dataclass
@@ -101,21 +102,26 @@ class Loop:
         self._loaded.seconds = clock.monotonic() - began
         return self._loaded
 
+    @property
+    def noticed(self) -> bool:
+        """Whether there is something to tell a person about the source."""
+        return bool(self._loaded.notices)
+
     def _step(self, pool: ThreadPoolExecutor) -> bool:
         """Poll once and start what is due; whether there was nothing."""
         messages = self.source.poll(POLL_BYTES, POLL_TIMEOUT_S)
         now = self.delivery.clock.monotonic()
         self._released.clear()
+        self.delivery.observer.polled(len(messages), sum(len(message.datum) for message in messages))
         for message in messages:
             if message.partition in self._released:
                 continue  # the beginning of it was dropped: storing and committing the rest would hide that
             self._progress.read(message)
+            self._loaded.messages += 1
             self._loaded.bytes += len(message.datum)
             full = self.batcher.add(message, now)
             if full is not None:
                 self._start([full], pool)
-        self._loaded.messages += len(messages)
-        self.delivery.observer.polled(len(messages), sum(len(message.datum) for message in messages))
         self._take_notices()
         self.delivery.observer.turned()
         self._start(self.batcher.due(now), pool)
@@ -136,7 +142,7 @@ class Loop:
             self._flying[pool.submit(self._deliver, batch, self._free.get())] = batch
 
     def _wait_for_store(self) -> None:
-        done, _ = wait(self._flying, timeout=_KEEP_ALIVE_S, return_when=FIRST_COMPLETED)
+        done, _ = wait(self._flying, timeout=KEEP_ALIVE_S, return_when=FIRST_COMPLETED)
         if not done:
             self.source.keep_alive()
             self._take_notices()
@@ -160,6 +166,11 @@ class Loop:
             self._loaded.dead_points += sum(letter.points for letter in delivered.letters)
             if self.on_progress is not None:
                 self.on_progress(self._loaded)
+        if done:
+            self._settled()
+
+    def _settled(self) -> None:
+        self.delivery.observer.settled(min((batch.opened_at for batch in self._unfinished()), default=None))
 
     def _commit(self) -> None:
         positions = self._progress.committable(self._unfinished())
@@ -189,6 +200,7 @@ class Loop:
         for batch in self._unfinished():
             batch.forget(partitions)
         self._progress.forget(partitions)
+        self._settled()
 
     def _unfinished(self) -> list[Batch]:
         return [*self._flying.values(), *self._waiting, *self.batcher.open_batches()]

@@ -120,7 +120,6 @@ class PrometheusObserver(Observer):
         LAST_PROGRESS.set(time.time())
         if batch.oldest_ms:
             LATENCY.observe(max(time.time() - batch.oldest_ms / 1000, 0.0))
-        self._health.stored()
 
     def inserted(self, event: str, seconds: float, outcome: str) -> None:
         """One INSERT ended."""
@@ -148,6 +147,10 @@ class PrometheusObserver(Observer):
         """The group's partitions were dealt anew."""
         REBALANCES.inc()
         PARTITIONS.set(partitions)
+
+    def settled(self, waiting_since: float | None) -> None:
+        """Batches were stored or dropped; the oldest of the rest was opened then."""
+        self._health.settled(waiting_since)
 
     def lag(self, partition: Partition, messages: int | None) -> None:
         """So many messages wait in a partition; None when another worker reads it now."""

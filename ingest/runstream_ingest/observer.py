@@ -33,6 +33,9 @@ class Observer:
     def rebalanced(self, partitions: int) -> None:
         """The group's partitions were dealt anew; this worker has so many now."""
 
+    def settled(self, waiting_since: float | None) -> None:
+        """Batches were stored, or went to another worker; the oldest of the rest was opened then (monotonic)."""
+
     def lag(self, partition: Partition, messages: int | None) -> None:
         """So many messages wait in a partition; None when another worker reads it now."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -212,7 +213,9 @@ def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        stop.set()
+        # Not from here: this interrupts the main thread, which may hold the event's lock, about to wait for it. The
+        # thread is started without `threading`, which takes locks as well.
+        _thread.start_new_thread(stop.set, ())
         # A second signal ends the process at once; that is safe, only slower for whoever comes next.
         signal.signal(number, signal.SIG_DFL)
 

@@ -200,6 +200,7 @@ class TopicAdmin:
             self._trouble = error
 
     def _failed(self, error: KafkaException, topic: str = "") -> BrokerFailed:
+        self._admin.poll(0)  # brings what the client has to say besides
         why: KafkaError = self._trouble or error.args[0]
         hint = _HINTS.get(why.code(), "")
         about = f"topic {topic} at " if topic else ""

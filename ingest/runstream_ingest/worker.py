@@ -21,13 +21,13 @@ from runstream_ingest.deliver import Stopped, StoreKeepsFailing
 from runstream_ingest.follow import FREE_DELETED_EVERY_S, HOLD_S, LOOK_EVERY_S, SAY_TROUBLE_AFTER_S
 from runstream_ingest.free import free_deleted
 from runstream_ingest.lock import StoreBusy
-from runstream_ingest.loop import Loaded
+from runstream_ingest.loop import KEEP_ALIVE_S, Loaded
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
 from runstream_ingest.settings import WorkerSettings
 from runstream_ingest.sources.kafka import KafkaTopics
 from runstream_ingest.store import Store, StoreFailed, loop_into, open_store
-from runstream_ingest.topics import BrokerFailed, TopicAdmin
+from runstream_ingest.topics import BrokerFailed, TopicAdmin, TopicsUnfit
 from runstream_schemas.settings import Settings
 
 REPORT_EVERY_S: Final = 60.0
@@ -35,6 +35,10 @@ REPORT_EVERY_S: Final = 60.0
 
 FIRST_ANSWER_S: Final = 60.0
 """A worker that starts together with its broker waits so long for it before it says what is wrong and ends."""
+
+
+LOOK_AT_TOPICS_EVERY_S: Final = 60.0
+"""A topic that vanishes is taken for one without events, so somebody has to look."""
 
 
 class Worker:
@@ -60,7 +64,8 @@ class Worker:
         self._on_trouble = on_trouble
         self._guard = PoisonGuard()
         self._dead_letters = DeadLetterTopic(settings.url, settings.kafka)
-        self._freed_at = clock.monotonic()
+        self._topics = TopicAdmin(settings.url, settings.kafka)
+        self._freed_at = self._looked_at = clock.monotonic()
 
     def run(self, *, once: bool = False) -> None:
         """Work until the stop event is set; `once`: until all that the topics hold is stored.
@@ -82,17 +87,27 @@ class Worker:
             source.close()
 
     def _check_topics(self) -> None:
-        admin = TopicAdmin(self._settings.url, self._settings.kafka)
         backoff = Backoff()
         until = self._clock.monotonic() + FIRST_ANSWER_S
         while not self._stop.is_set():
             try:
-                admin.check()
+                self._topics.check()
                 return
             except BrokerFailed as error:
                 if self._clock.monotonic() > until:
                     raise
                 self._wait_out(str(error), backoff)
+
+    def _look_at_topics(self) -> None:
+        """Say what is wrong with the topics. A broker that does not answer now is no news about them."""
+        if self._clock.monotonic() - self._looked_at >= LOOK_AT_TOPICS_EVERY_S:
+            self._looked_at = self._clock.monotonic()
+            try:
+                self._topics.check()
+            except TopicsUnfit as error:
+                self._on_trouble(str(error))
+            except BrokerFailed:
+                pass
 
     def _work(self, source: KafkaTopics, once: bool) -> None:
         backoff = Backoff()
@@ -100,7 +115,9 @@ class Worker:
             try:
                 if once and source.caught_up():
                     return
+                self._look_at_topics()
                 if self._embedded and not source.wait_for_events(LOOK_EVERY_S):
+                    self._quiet(source)
                     continue
                 with open_store(self._settings) as store:
                     self._load(store, source, once)
@@ -109,7 +126,16 @@ class Worker:
                 return
             except (StoreBusy, StoreFailed, StoreKeepsFailing, ClickHouseError, OSError) as error:
                 source.rewind()
-                self._wait_out(str(error), backoff)
+                self._wait_out(str(error), backoff, source.keep_alive)
+
+    def _quiet(self, source: KafkaTopics) -> None:
+        """Pass on what was noticed while there was nothing to load."""
+        self._observer.turned()
+        notices = source.notices()
+        for notice in notices:
+            self._observer.noticed(notice.kind)
+        if notices:
+            self._on_loaded(Loaded(notices=notices))
 
     def _load(self, store: Store, source: KafkaTopics, once: bool) -> None:
         until = self._clock.monotonic() + (HOLD_S if self._embedded else REPORT_EVERY_S)
@@ -123,20 +149,26 @@ class Worker:
             dead_letters=self._dead_letters,
             batcher=Batcher(self._worker.batch_bytes, self._worker.batch_age_s),
             inserters=self._worker.inserters,
+            on_trouble=self._on_trouble,
         )
 
         def ends(idle: bool) -> bool:
-            return self._clock.monotonic() >= until or (idle and (self._embedded or (once and source.caught_up())))
+            if loop.noticed or self._clock.monotonic() >= until:
+                return True
+            return idle and (self._embedded or (once and source.caught_up()))
 
         self._on_loaded(loop.run(ends))
         if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
-            free_deleted(store.client)
+            free_deleted(store.client, store.layout)
             self._freed_at = self._clock.monotonic()
 
-    def _wait_out(self, trouble: str, backoff: Backoff) -> None:
+    def _wait_out(self, trouble: str, backoff: Backoff, keep_alive: Callable[[], None] = lambda: None) -> None:
         delay = backoff.next_s()
         self._on_trouble(f"{trouble}; trying again in {delay:.1f} s")
-        self._clock.wait(delay, self._stop)
+        until = self._clock.monotonic() + delay
+        while not self._stop.is_set() and (left := until - self._clock.monotonic()) > 0:
+            self._clock.wait(min(left, KEEP_ALIVE_S), self._stop)
+            keep_alive()
 
     @property
     def _embedded(self) -> bool:

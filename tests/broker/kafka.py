@@ -170,7 +170,8 @@ class Cluster:
         from confluent_kafka.admin import OffsetSpec
 
         place = TopicPartition(topic, partition)
-        offset: int = self.admin().list_offsets({place: OffsetSpec.latest()})[place].result(10).offset
+        admin = self.admin()  # kept until it has answered: without it, nobody does
+        offset: int = admin.list_offsets({place: OffsetSpec.latest()})[place].result(10).offset
         return offset
 
     def _end(self, node: Node, number: int) -> None:

@@ -42,12 +42,18 @@ def produce(url: str, prefix: str, records: Mapping[str, Iterable[events.Event]]
     )
 
 
-def send(url: str, values: Iterable[tuple[str, bytes | None, bytes | None]], **config: Any) -> None:
+def send(
+    url: str, values: Iterable[tuple[str, bytes | None, bytes | None]], headers: Any = None, **config: Any
+) -> None:
     """Values as they are: topic, key, value. Returns when the broker has them."""
-    producer = Producer({"bootstrap.servers": url.removeprefix("kafka://"), "enable.idempotence": True, **config})
+    own = {"bootstrap.servers": url.removeprefix("kafka://"), "enable.idempotence": True, "log_level": 0}
+    producer = Producer({**own, **config})
+    producer.list_topics(timeout=30)  # sooner than the producer itself would look
     failed: list[Any] = []
     for topic, key, value in values:
-        producer.produce(topic, value, key, on_delivery=lambda error, _: failed.append(error) if error else None)
+        producer.produce(
+            topic, value, key, headers=headers, on_delivery=lambda error, _: failed.append(error) if error else None
+        )
         producer.poll(0)
     assert producer.flush(60) == 0
     assert not failed, failed

@@ -7,8 +7,7 @@ silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -16,34 +15,18 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from runstream_ingest.clock import Clock
 from runstream_ingest.observer import Observer
 from runstream_ingest.sources import record
-from runstream_ingest.sources.source import LogFailed, Message, Notice, Partition, Positions, Released
+from runstream_ingest.sources.commits import Commits, Place
+from runstream_ingest.sources.damage import Damage
+from runstream_ingest.sources.held import Held
+from runstream_ingest.sources.lag import Lag
+from runstream_ingest.sources.refusal import BrokerRefuses, refusal
+from runstream_ingest.sources.source import Message, Notice, Partition, Positions, Released
 
 CONSUME_MESSAGES: Final = 500
 """More at once is slower, and a larger number waits longer for its last message."""
 
-LAG_EVERY_S: Final = 5.0
-
 Make = Callable[[Mapping[str, Any]], Consumer]
 """Makes the consumer from the callbacks that are added to its configuration."""
-
-FATAL: Final[Mapping[int, str]] = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "this user may not read the topics: grant it READ on them",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "this user may not join the consumer group: grant it READ on the group",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "this user may not use the cluster",
-}
-"""Errors that no retry can mend, with what to do."""
-
-
-class BrokerRefuses(LogFailed):
-    """The broker does not let this worker read; the message says what to grant."""
-
-
-@dataclass
-class _Held:
-    """A partition that waits for a version of runstream that knows the schema of its next message."""
-
-    since: float
-    records: list[Any] = field(default_factory=list)
 
 
 class KafkaTopics:
@@ -62,20 +45,22 @@ class KafkaTopics:
         self._events = topics
         self._clock = clock
         self._observer = observer
-        self._unknown_schema_wait_s = unknown_schema_wait_s
         self._released: Released = lambda partitions, lost: None
-        self._partitions: dict[tuple[str, int], Partition] = {}
-        self._held: dict[Partition, _Held] = {}
+        self._partitions: dict[Place, Partition] = {}
+        self._held = Held(clock, unknown_schema_wait_s)
+        self._commits = Commits(clock, observer)
         self._given_up: set[bytes] = set()
         self._early: list[Any] = []
-        self._gone: set[tuple[str, int]] = set()
-        self._again: list[TopicPartition] = []
+        self._gone: set[Place] = set()
+        self._again: set[Place] = set()
+        self._ended: set[Place] = set()
+        self._damage = Damage()
         self._paused = False
         self._notices: list[Notice] = []
         self._said: set[tuple[str, str]] = set()
-        self._lag_at = clock.monotonic()
+        self._lag = Lag(clock, lambda place, messages: observer.lag(self._partition(*place), messages))
         self._ask = CONSUME_MESSAGES
-        self._consumer = make({"error_cb": self._on_error, "on_commit": self._on_commit})
+        self._consumer = make({"error_cb": self._on_error, "on_commit": self._commits.answered})
         self._consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -85,10 +70,8 @@ class KafkaTopics:
         self._released = released
 
     def poll(self, max_bytes: int, timeout_s: float) -> list[Message]:
-        """Events of all partitions that are not waiting for a schema. Raises BrokerRefuses or KafkaException."""
-        if self._paused:
-            self._paused = False
-            self._consumer.resume(self._running())
+        """Events of all partitions that are not waiting for a schema. Raises BrokerRefuses."""
+        self._resume()
         records = self._early or self._consume(self._ask, timeout_s)
         self._early = []
         messages = [*self._no_longer_held(), *self._messages(records)]
@@ -96,44 +79,42 @@ class KafkaTopics:
             # With messages of a megabyte a full round would hold half a gigabyte.
             size = sum(len(message.datum) for message in messages) // len(records) + 1
             self._ask = max(1, min(CONSUME_MESSAGES, max_bytes // size))
-        self._tell_lag()
+        self._commits.send_again(self._consumer)
+        self._lag.tell(self._consumer, self._ended)
         return messages
 
     def wait_for_events(self, timeout_s: float) -> bool:
         """Whether there is something to poll, without taking it."""
+        self._resume()
         if not self._early:
             self._early = self._consume(self._ask, timeout_s)
-        return bool(self._early or self._held)
+        self._commits.send_again(self._consumer)
+        return bool(self._early or self._held.ripe())
 
     def caught_up(self) -> bool:
         """Whether every partition of this worker has been read to its end, as far as that is known."""
-        places = self._consumer.assignment()
-        if not places or self._early or self._held:
-            return False
-        for place in self._consumer.position(places):
-            _, high = self._consumer.get_watermark_offsets(place, cached=True)
-            if high < 0 or max(place.offset, 0) < high:
-                return False
-        return True
+        places = self._assigned()
+        return bool(places) and places <= self._ended and not self._early and not self._held
 
     def rewind(self) -> None:
         """Read on from what is committed: what was given away since did not arrive."""
-        places = self._consumer.assignment()
-        self._early, self._held = [], {}
-        self._consumer.incremental_unassign(places)
-        self._consumer.incremental_assign([TopicPartition(place.topic, place.partition) for place in places])
+        self._early = []
+        self._held.clear()
+        self._read_again(self._assigned())
 
     def commit(self, positions: Positions) -> None:
         """Commit in the background: an answer that does not come must not stop the worker."""
-        offsets = [TopicPartition(part.source, int(part.name), offset) for part, offset in positions.items()]
-        self._consumer.commit(offsets=offsets, asynchronous=True)
+        offsets = {(part.source, int(part.name)): offset for part, offset in positions.items()}
+        self._commits.send(self._consumer, offsets)
 
     def keep_alive(self) -> None:
         """Fetch nothing more, and stay a member of the group."""
         # Partitions that a rebalance brings arrive running, so all are paused each time.
         self._consumer.pause(self._consumer.assignment())
         self._paused = True
-        self._early += self._consume(CONSUME_MESSAGES, 0)
+        # Not `+=`: fetching may take records out of what came early.
+        came = self._consume(CONSUME_MESSAGES, 0)
+        self._early = [*self._early, *came]
 
     def notices(self) -> list[Notice]:
         """What is new to say since the last call."""
@@ -145,27 +126,53 @@ class KafkaTopics:
         self._consumer.close()
 
     def _consume(self, count: int, timeout_s: float) -> list[Any]:
-        """Records, without those of partitions that were taken away while they were fetched."""
+        """Records, without those of partitions that were taken away while they were fetched. Raises BrokerRefuses."""
         self._gone.clear()
-        records = self._consumer.consume(count, timeout_s)
+        try:
+            answers = self._consumer.consume(count, timeout_s)
+        except KafkaException as raised:
+            raise (refusal(raised.args[0]) or BrokerRefuses(raised.args[0].str())) from raised
+        records = []
+        for answer in answers:
+            place: Place = (answer.topic() or "", answer.partition() or 0)
+            if place in self._gone:
+                continue
+            error = answer.error()
+            if error is not None:
+                self._take_error(error, answer)
+                continue
+            self._ended.discard(place)
+            self._damage.over(place)
+            records.append(answer)
         if self._gone:
             records = [found for found in records if (found.topic(), found.partition()) not in self._gone]
         if self._again:
             # Gone and back in one call: nobody knows which records are old, so it is read from what is committed.
-            self._consumer.incremental_unassign(self._again)
-            self._consumer.incremental_assign([TopicPartition(place.topic, place.partition) for place in self._again])
-            self._again = []
+            self._read_again(self._again)
+            self._again = set()
         return records
+
+    def _read_again(self, places: Collection[Place]) -> None:
+        """Read partitions of this worker from what is committed."""
+        if not places:
+            return
+        self._ended -= set(places)
+        self._consumer.incremental_unassign([TopicPartition(*place) for place in places])
+        self._consumer.incremental_assign([TopicPartition(*place) for place in places])
+        # The client remembers who was paused.
+        self._paused = True
+
+    def _resume(self) -> None:
+        """End the pause that `keep_alive` began."""
+        if self._paused:
+            self._paused = False
+            self._consumer.resume(self._running())
 
     def _messages(self, records: Sequence[Any]) -> Iterator[Message]:
         for kafka_record in records:
-            error = kafka_record.error()
-            if error is not None:
-                self._take_error(error, kafka_record)
-                continue
             partition = self._partition(kafka_record.topic(), kafka_record.partition())
             if partition in self._held:
-                self._held[partition].records.append(kafka_record)
+                self._held.keep(partition, kafka_record)
                 continue
             fingerprint = record.unknown_fingerprint(kafka_record.value())
             if fingerprint is not None and fingerprint not in self._given_up:
@@ -175,23 +182,21 @@ class KafkaTopics:
 
     def _hold(self, partition: Partition, kafka_record: Any, fingerprint: bytes) -> None:
         self._consumer.pause([TopicPartition(partition.source, int(partition.name))])
-        self._held[partition] = _Held(self._clock.monotonic(), [kafka_record])
+        self._held.keep(partition, kafka_record)
         self._observer.unknown_schema()
         self._note(
             partition,
             "unknown_schema",
             f"has an event at offset {kafka_record.offset()} whose schema this runstream does not know "
-            f"(fingerprint {fingerprint.hex()}): it waits {self._unknown_schema_wait_s:.0f} s for a newer worker, "
+            f"(fingerprint {fingerprint.hex()}): it waits {self._held.wait_s:.0f} s for a newer worker, "
             "then is put aside",
         )
 
     def _no_longer_held(self) -> list[Message]:
         """The messages of partitions that have waited long enough."""
-        now = self._clock.monotonic()
-        ripe = [part for part, held in self._held.items() if now - held.since >= self._unknown_schema_wait_s]
         messages: list[Message] = []
-        for partition in ripe:
-            records = self._held.pop(partition).records
+        for partition in self._held.ripe():
+            records = self._held.take(partition)
             fingerprint = record.unknown_fingerprint(records[0].value())
             assert fingerprint is not None, "that is why it was held"
             self._given_up.add(fingerprint)
@@ -202,29 +207,49 @@ class KafkaTopics:
 
     def _take_error(self, error: KafkaError, kafka_record: Any) -> None:
         code = error.code()
-        if code in FATAL:
-            raise BrokerRefuses(f"{FATAL[code]} ({error.str()})")
-        if code == KafkaError._AUTO_OFFSET_RESET:
-            self._begin_again(kafka_record.topic(), kafka_record.partition(), kafka_record.offset())
-            return
-        topic = kafka_record.topic() or "the broker"
-        if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            self._note_once(topic, "vanished", "does not exist at the broker (any more); run `runstream topics create`")
-        else:
-            self._note_once(topic, "broker", f"answers {error.name()}: {error.str()}")
+        place: Place = (kafka_record.topic() or "the broker", kafka_record.partition())
+        refused = refusal(error)
+        if refused is not None:
+            raise refused
+        if code == KafkaError._PARTITION_EOF:
+            self._ended.add(place)
+        elif code in (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION):
+            self._leave_out(place, kafka_record.offset(), error)
+        elif code == KafkaError._AUTO_OFFSET_RESET:
+            self._begin_again(place, kafka_record.offset())
+        elif self._damage.trying(place) is None:  # there, the client only fails to read on from where it stopped
+            self._note_once(place[0], "broker", f"answers {error.name()}: {error.str()}")
 
-    def _begin_again(self, topic: str, number: int, offset: int | None) -> None:
-        """There is no committed offset yet, or it lies outside of what the partition holds: read what there is."""
-        place = TopicPartition(topic, number, OFFSET_BEGINNING)
-        self._consumer.incremental_unassign([place])
-        self._consumer.incremental_assign([place])
+    def _begin_again(self, place: Place, offset: int | None) -> None:
+        """There is no committed offset, or reading came to one that the partition does not hold: read what it has."""
+        if place not in self._assigned() or self._damage.trying(place) not in (None, offset):
+            return
+        # The topic may be another one of the same name: positions of the old one mean nothing in it.
+        self._let_go([TopicPartition(*place)], lost=True)
+        self._read_from(place, OFFSET_BEGINNING)
         if offset is not None:
             text = f"no longer holds offset {offset}, where reading was to go on: it is read from its first one"
-            self._note(self._partition(topic, number), "expired", text)
+            self._note(self._partition(*place), "expired", text)
+
+    def _leave_out(self, place: Place, batch: int, error: KafkaError) -> None:
+        """Go on behind a damaged batch."""
+        if place not in self._assigned():
+            return
+        if self._damage.is_new(place, batch):
+            text = f"is damaged at the broker: the events from offset {batch} to the next whole one are lost"
+            self._note(self._partition(*place), "damaged", f"{text} ({error.str()})")
+        self._read_from(place, self._damage.next_try(place, batch))
+
+    def _read_from(self, place: Place, offset: int) -> None:
+        places = [TopicPartition(*place, offset)]
+        self._consumer.incremental_unassign(places)
+        self._consumer.incremental_assign(places)
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         consumer.incremental_assign(places)
-        self._again += [place for place in places if (place.topic, place.partition) in self._gone]
+        # Where reading was paused before, the client would stay paused.
+        consumer.resume(places)
+        self._again |= {(place.topic, place.partition) for place in places} & self._gone
         self._observer.rebalanced(len(consumer.assignment()))
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
@@ -237,38 +262,27 @@ class KafkaTopics:
         gone = [self._partition(place.topic, place.partition) for place in places]
         self._released(gone, lost)
         for partition in gone:
-            self._held.pop(partition, None)
+            self._held.take(partition)
             self._observer.lag(partition, None)
         keys = {(place.topic, place.partition) for place in places}
         self._gone |= keys
+        self._again -= keys
+        self._ended -= keys
+        for key in keys:
+            self._damage.over(key)
+        self._commits.forget(keys)
         self._early = [early for early in self._early if (early.topic(), early.partition()) not in keys]
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._ALL_BROKERS_DOWN):
             self._note_once("the broker", error.name(), f"is not reached: {error.str()}; it is tried again")
 
-    def _on_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
-        """Whatever it was: the same positions, or later ones, are committed by the next one, here or elsewhere."""
-        failed = error or next((place.error for place in places if place.error is not None), None)
-        self._observer.commit_answered(None if failed is None else failed.name())
+    def _assigned(self) -> set[Place]:
+        return {(place.topic, place.partition) for place in self._consumer.assignment()}
 
     def _running(self) -> list[TopicPartition]:
         """The assignment without what waits for a schema."""
-        held = {(part.source, int(part.name)) for part in self._held}
-        return [place for place in self._consumer.assignment() if (place.topic, place.partition) not in held]
-
-    def _tell_lag(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._lag_at < LAG_EVERY_S:
-            return
-        self._lag_at = now
-        try:
-            for place in self._consumer.position(self._consumer.assignment()):
-                _, high = self._consumer.get_watermark_offsets(place, cached=True)
-                if place.offset >= 0 and high >= 0:
-                    self._observer.lag(self._partition(place.topic, place.partition), max(high - place.offset, 0))
-        except KafkaException:
-            pass  # a partition that has just gone: its lag is another worker's
+        return [TopicPartition(*place) for place in self._assigned() if self._partition(*place) not in self._held]
 
     def _partition(self, topic: str, number: int) -> Partition:
         found = self._partitions.get((topic, number))
