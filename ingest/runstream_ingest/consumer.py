@@ -57,6 +57,8 @@ def consumer_config(url: str, kafka: KafkaSettings, worker: WorkerSettings) -> d
         "fetch.queue.backoff.ms": 50,
         # A damaged batch is tried at each of its offsets.
         "fetch.error.backoff.ms": 100,
+        # A connection that a firewall has forgotten is given up after it; the default is a minute of silence.
+        "socket.timeout.ms": 20_000,
         # New partitions and vanished topics are seen within it.
         "topic.metadata.refresh.interval.ms": 30_000,
     }

@@ -1,7 +1,7 @@
 """The worker on topics: a member of the consumer group that stores until it is stopped.
 
-A store on a server is opened once. An embedded one is given back every HOLD_S seconds and while nothing arrives, so
-that `runstream ls` comes to it; the worker stays in its group meanwhile.
+A store on a server is opened once. An embedded one is given back when another process wants it, and while nothing
+arrives, so that `runstream ls` comes to it; the worker stays in its group meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from runstream_ingest import lock
 from runstream_ingest.backoff import Backoff
 from runstream_ingest.batch import Batcher
 from runstream_ingest.clock import Clock
@@ -138,7 +139,7 @@ class Worker:
             self._on_loaded(Loaded(notices=notices))
 
     def _load(self, store: Store, source: KafkaTopics, once: bool) -> None:
-        until = self._clock.monotonic() + (HOLD_S if self._embedded else REPORT_EVERY_S)
+        began = self._clock.monotonic()
         loop = loop_into(
             store,
             source,
@@ -153,7 +154,8 @@ class Worker:
         )
 
         def ends(idle: bool) -> bool:
-            if loop.noticed or self._clock.monotonic() >= until:
+            for_s = self._clock.monotonic() - began
+            if loop.noticed or for_s >= REPORT_EVERY_S or (for_s >= HOLD_S and self._store_is_wanted()):
                 return True
             return idle and (self._embedded or (once and source.caught_up()))
 
@@ -169,6 +171,9 @@ class Worker:
         while not self._stop.is_set() and (left := until - self._clock.monotonic()) > 0:
             self._clock.wait(min(left, KEEP_ALIVE_S), self._stop)
             keep_alive()
+
+    def _store_is_wanted(self) -> bool:
+        return self._settings.store_dir is not None and lock.wanted(self._settings.store_dir)
 
     @property
     def _embedded(self) -> bool:

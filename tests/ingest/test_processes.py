@@ -70,9 +70,11 @@ def test_a_second_process_waits_names_the_holder_and_gets_in(holder: Any, tmp_pa
 
     def let_go(pid: int | None) -> None:
         named.append(pid)
+        assert lock.wanted(tmp_path / "store")
         holder.stdin.write("\n")
         holder.stdin.flush()
 
+    assert not lock.wanted(tmp_path / "store")
     with lock.hold(tmp_path / "store", wait_s=20, on_wait=let_go):
         assert named == [holder.pid]
 
