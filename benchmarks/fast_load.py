@@ -24,8 +24,6 @@ class Fast:
     points: int
     messages: int
     bytes: int
-    fill_s: float
-    """Time to write it, with messages that were encoded before."""
     drain_s: float
     usage: dict[str, Usage]
 
@@ -40,7 +38,7 @@ def fast(directory: Path, calls: int, points: int, partitions: int) -> Fast:
         with Watch(made.pids) as watch:
             made.wait_for_points(filled.points, 600)
             drain_s = time.monotonic() - began
-    return Fast(calls, filled.points, filled.messages, filled.bytes, filled.seconds, drain_s, watch.usage)
+    return Fast(calls, filled.points, filled.messages, filled.bytes, drain_s, watch.usage)
 
 
 @dataclass(frozen=True)

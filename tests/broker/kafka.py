@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException
 
 from broker import jars
+from broker.reachable import Reachable
 
 START_S = 60.0
 """A broker starts in two seconds, and on a busy machine in many more."""
@@ -69,7 +69,7 @@ class Node:
 
 
 @dataclass
-class Cluster:
+class Cluster(Reachable):
     """Brokers that share a cluster id. Use as a context manager, which starts and stops them."""
 
     directory: Path
@@ -110,14 +110,6 @@ class Cluster:
     @property
     def bootstrap(self) -> str:
         return ",".join(node.address for node in self.nodes)
-
-    @property
-    def url(self) -> str:
-        return f"kafka://{self.bootstrap}"
-
-    def admin(self) -> AdminClient:
-        # The client says on stderr what a broker that is just starting does not answer yet.
-        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
     def start(self, node: Node) -> None:
         """Start a node, for the first time or again."""
@@ -164,15 +156,6 @@ class Cluster:
         """The node that leads a partition."""
         leader = self.admin().list_topics(topic, timeout=10).topics[topic].partitions[partition].leader
         return self.nodes[leader - 1]
-
-    def end_offset(self, topic: str, partition: int = 0) -> int:
-        """How many messages a partition has ever had."""
-        from confluent_kafka.admin import OffsetSpec
-
-        place = TopicPartition(topic, partition)
-        admin = self.admin()  # kept until it has answered: without it, nobody does
-        offset: int = admin.list_offsets({place: OffsetSpec.latest()})[place].result(10).offset
-        return offset
 
     def _end(self, node: Node, number: int) -> None:
         assert node.process is not None
