@@ -6,6 +6,7 @@ are, nothing more is read, so memory is bounded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ COMMIT_EVERY_S: Final = 1.0
 RELEASE_S: Final = 10.0
 """How long a partition is kept from the worker that gets it next, so that what is being stored can be committed first.
 Reading it twice costs less than a longer stop of the whole group."""
+
+SAY_SILENCE_S: Final = 10.0
+"""Inserts take a fraction of a second, and under merges some."""
 
 KEEP_ALIVE_S: Final = 0.5
 """Whoever waits for the store asks the broker this often whether its partitions are still its own."""
@@ -68,6 +72,7 @@ class Loop:
     def __post_init__(self) -> None:
         self.source.listen(self._release)
         self._waiting: list[Batch] = []
+        self._silent_since: float | None = None
         self._released: set[Partition] = set()
         self._progress = Progress()
         self._flying: dict[Future[Delivered], Batch] = {}
@@ -143,11 +148,23 @@ class Loop:
 
     def _wait_for_store(self) -> None:
         done, _ = wait(self._flying, timeout=KEEP_ALIVE_S, return_when=FIRST_COMPLETED)
-        if not done:
+        if done:
+            self._silent_since = None
+        else:
             self.source.keep_alive()
             self._take_notices()
+            self._tell_silence()
         self.delivery.observer.turned()
         self._collect(list(done))
+
+    def _tell_silence(self) -> None:
+        """A store that answers nothing would otherwise be seen in the log only when its inserts time out."""
+        now = self.delivery.clock.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        elif now - self._silent_since >= SAY_SILENCE_S:
+            self.delivery.on_trouble(f"no insert has ended for {now - self._silent_since:.0f} s; waiting for the store")
+            self._silent_since = math.inf  # said once
 
     def _deliver(self, batch: Batch, destination: Destination) -> Delivered:
         try:

@@ -1,5 +1,6 @@
 """The loop (runstream_ingest/loop.py): what it reads, when it commits, and when it waits."""
 
+import itertools
 import threading
 from collections.abc import Sequence
 
@@ -8,7 +9,7 @@ from scripted import BATCHES, PLACE, Bench, FakeStore, ListSource, error, messag
 
 from runstream_ingest.batch import Batcher
 from runstream_ingest.deliver import FatalStoreError, StoreKeepsFailing
-from runstream_ingest.loop import Loop
+from runstream_ingest.loop import SAY_SILENCE_S, Loop
 from runstream_schemas.avro import Schema
 
 
@@ -38,6 +39,29 @@ def test_a_stop_while_working_still_stores_what_was_read(bench: Bench) -> None:
     Loop(source, lambda: store, bench.delivery).run(stop_after_the_first)
     assert store.stored == BATCHES
     assert source.commits == [{PLACE: len(BATCHES)}]
+
+
+def test_a_store_that_answers_nothing_is_named_once(bench: Bench) -> None:
+    source = ListSource([messages([datum]) for datum in BATCHES])
+    let_go = threading.Event()
+    said: list[str] = []
+    bench.delivery.on_trouble = said.append
+    looks = itertools.count()
+
+    def time_passes() -> None:
+        bench.clock.now += SAY_SILENCE_S
+        if next(looks) == 3:
+            let_go.set()
+
+    source.on_keep_alive = time_passes
+
+    class SilentStore(FakeStore):
+        def insert(self, table: str, schema: Schema, datums: Sequence[bytes]) -> None:
+            assert let_go.wait(30)
+            super().insert(table, schema, datums)
+
+    Loop(source, SilentStore, bench.delivery, Batcher(max_bytes=1)).run(lambda idle: idle)
+    assert said == ["no insert has ended for 10 s; waiting for the store"]
 
 
 def test_nothing_more_is_read_while_two_batches_are_in_flight(bench: Bench) -> None:
