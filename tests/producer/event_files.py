@@ -17,9 +17,14 @@ def events(directory: Path, event: str) -> list[dict[str, Any]]:
 
 
 def _whole_blocks(file: BinaryIO) -> Iterator[Any]:
-    """What stands before a torn tail: a process may be killed in the middle of a write."""
+    """What stands before a torn tail: a process may be killed in the middle of a write, or before its first."""
     try:
-        yield from fastavro.reader(file)
+        reader = fastavro.reader(file)
+    except ValueError as error:
+        assert "cannot read header" in str(error)
+        return
+    try:
+        yield from reader
     except EOFError:
         pass
 
