@@ -49,10 +49,9 @@ class DeadLetterTopic:
     """The dead letters at a broker. Methods raise DeadLettersFail."""
 
     def __init__(self, url: str, settings: KafkaSettings) -> None:
-        own = {"log_level": "0"}
         self._config: dict[str, Any] = {
             **client_config(url, settings, "runstream-dead-letters"),
-            **own,
+            "log_level": "0",
             **settings.options,
         }
         self._topic = settings.topic(DEAD_LETTER)

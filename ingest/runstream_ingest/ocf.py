@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
-from runstream_schemas.avro import encode_long
+from runstream_schemas.avro import decode_long, encode_long
 
 MAGIC: Final = b"Obj\x01"
 SYNC_BYTES: Final = 16
@@ -22,8 +22,6 @@ MAX_BLOCK_BYTES: Final = 64 * 1024 * 1024
 
 MAX_HEADER_BYTES: Final = 1024 * 1024
 """A header that is still incomplete after 1 MiB is none: schemas are a few kB."""
-
-_MAX_LONG_BYTES: Final = 10
 
 
 class NotContainerFile(ValueError):
@@ -78,23 +76,6 @@ class Scan(NamedTuple):
 
 class _Incomplete(Exception):
     """The bytes end inside a number."""
-
-
-def decode_long(data: bytes, at: int) -> tuple[int, int]:
-    """The Avro long at an offset, and the offset after it. Raises IndexError at the end, ValueError if over-long."""
-    byte = data[at]
-    rest = byte & 0x7F
-    shift = 7
-    begin = at
-    at += 1
-    while byte & 0x80:
-        if at - begin == _MAX_LONG_BYTES:
-            raise ValueError("a number of more than 10 bytes")
-        byte = data[at]
-        rest |= (byte & 0x7F) << shift
-        shift += 7
-        at += 1
-    return (rest >> 1) ^ -(rest & 1), at
 
 
 def header(schema_text: str, sync: bytes) -> bytes:

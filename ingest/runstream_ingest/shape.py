@@ -15,8 +15,7 @@ from uuid import UUID
 
 import fastavro
 
-from runstream_ingest.ocf import decode_long
-from runstream_schemas.avro import Schema, encode_long
+from runstream_schemas.avro import Schema, decode_long, encode_long
 
 
 class Malformed(ValueError):

@@ -21,6 +21,8 @@ MARKER = b"\xc3\x01"
 HEADER_BYTES = 10
 """Marker and fingerprint in front of every datum."""
 
+_MAX_LONG_BYTES = 10
+
 EVENT_NAMES = ("metric", "run", "status", "param", "tag", "artifact")
 """The six kinds of event; each has its own schema, topic and landing table."""
 
@@ -133,6 +135,23 @@ def encode_long(value: int) -> bytes:
         rest >>= 7
     encoded.append(rest)
     return bytes(encoded)
+
+
+def decode_long(data: bytes, at: int) -> tuple[int, int]:
+    """The Avro long at an offset, and the offset after it. Raises IndexError at the end, ValueError if over-long."""
+    byte = data[at]
+    rest = byte & 0x7F
+    shift = 7
+    begin = at
+    at += 1
+    while byte & 0x80:
+        if at - begin == _MAX_LONG_BYTES:
+            raise ValueError("a number of more than 10 bytes")
+        byte = data[at]
+        rest |= (byte & 0x7F) << shift
+        shift += 7
+        at += 1
+    return (rest >> 1) ^ -(rest & 1), at
 
 
 def topic(event: str, prefix: str = "runstream") -> str:

@@ -15,7 +15,7 @@ def missing() -> str:
     if shutil.which("docker") is None:
         return "no Docker on this machine"
     engine = subprocess.run(["docker", "info"], check=False, capture_output=True, text=True, timeout=60)
-    return "" if engine.returncode == 0 else "no Docker engine answers"
+    return f"no Docker engine answers: {engine.stderr.strip().splitlines()[-1]}" if engine.returncode else ""
 
 
 class Container(Reachable):

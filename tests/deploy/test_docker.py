@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import subprocess
 import time
 import urllib.request
@@ -8,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from broker import container
 
 START_S = 900.0
 """Images are fetched and built."""
@@ -18,11 +19,8 @@ PROJECT = "runstream-test"
 
 
 def _why_not() -> str:
-    if shutil.which("docker") is None:
-        return "no Docker on this machine"
-    engine = subprocess.run(["docker", "info"], check=False, capture_output=True, text=True, timeout=60)
-    if engine.returncode:
-        return f"no Docker engine answers: {engine.stderr.strip().splitlines()[-1]}"
+    if why := container.missing():
+        return why
     plugin = subprocess.run(["docker", "compose", "version"], check=False, capture_output=True, text=True, timeout=60)
     return "no docker compose on this machine" if plugin.returncode else ""
 

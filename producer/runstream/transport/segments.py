@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fastavro
 
-from runstream_schemas.avro import current, encode_long, schema_from_text
+from runstream_schemas.avro import current, decode_long, encode_long, schema_from_text
 
 MAGIC = b"Obj\x01"
 ONE = encode_long(1)
@@ -47,9 +47,11 @@ def read_segment(path: Path) -> Spilled:
     datums: list[bytes] = []
     while at < len(content):
         try:
-            size, start = _long(content, at + 1)
+            size, start = decode_long(content, at + 1)
         except IndexError:
             break
+        except ValueError as error:
+            raise Damaged(f"{path} is damaged at byte {at}") from error
         end = start + size
         if content[at : at + 1] != ONE or size < 0:
             raise Damaged(f"{path} is damaged at byte {at}")
@@ -71,15 +73,3 @@ def count_points(path: Path) -> int:
     except (Damaged, OSError, ValueError, EOFError, IndexError):
         return 0
     return sum(len(frame["steps"]) * len(frame["columns"]) for batch in batches for frame in batch["frames"])
-
-
-def _long(content: bytes, at: int) -> tuple[int, int]:
-    """Avro's long at an offset, and where it ends. Raises IndexError at the end of the content."""
-    value = shift = 0
-    while True:
-        byte = content[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return (value >> 1) ^ -(value & 1), at
-        shift += 7
