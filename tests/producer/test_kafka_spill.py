@@ -9,31 +9,17 @@ import topics
 from journals import RUN
 from runs import start
 from test_spoiled_places import needs_mounts, run_on_small_disk, said
+from topics import settings_of, sync
 
 from broker.kafka import Cluster
 from runstream.batches import Message
-from runstream.sync import Recovered, anything_waits, spilled_attempts, sync_journals, sync_spills
+from runstream.sync import anything_waits, spilled_attempts, sync_spills
 from runstream.transport.segments import Damaged, count_points, read_segment
 from runstream.transport.spill import Spill
 from runstream_analytics.checks.data import check_spill
 from runstream_schemas import avro
-from runstream_schemas.settings import Settings, load
 
-
-@pytest.fixture(autouse=True)
-def own_topics(monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
-    monkeypatch.setenv("RUNSTREAM_TOPIC_PREFIX", prefix)
-    monkeypatch.setenv("RUNSTREAM_KAFKA_OPTIONS", topics.QUICK)
-
-
-def settings_of(directory: Path, **more: str) -> Settings:
-    """Those of whoever runs `sync` there: nothing tells where the broker is but what was left behind."""
-    return load(dir=directory, environ={}, **more)
-
-
-def sync(directory: Path) -> list[Recovered]:
-    settings = settings_of(directory)
-    return [*sync_journals(settings, timeout_s=20), *sync_spills(settings, timeout_s=20)]
+pytestmark = pytest.mark.usefixtures("own_topics")
 
 
 def test_a_broker_that_is_dead_for_longer_than_the_delivery_timeout_gets_everything_when_it_is_back(
@@ -315,94 +301,3 @@ def test_a_damaged_segment_stays_and_is_told_and_a_torn_one_is_shipped_up_to_its
 
 def tag(number: int) -> dict[str, object]:
     return {"run_id": str(RUN), "rank": 0, "attempt": 1, "time": number, "key": "k", "value": str(number)}
-
-
-def test_a_process_that_ends_by_a_signal_or_without_finish_before_a_dead_broker_neither_hangs_nor_loses(
-    own_broker: Cluster, prefix: str, tmp_path: Path
-) -> None:
-    topics.make_topics(own_broker.url, prefix)
-    (node,) = own_broker.nodes
-    own_broker.stop(node)
-    endings = ["os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", "pass", "raise ValueError('x')", "os._exit(0)"]
-    processes = [
-        topics.trainer(
-            tmp_path / str(number),
-            own_broker.url,
-            prefix,
-            f"for step in range(100): run.log({{'m{number}': step}}, step)\n{ending}",
-        )
-        for number, ending in enumerate(endings)
-    ]
-    codes = []
-    for process in processes:
-        process.communicate(timeout=20)
-        codes.append(process.returncode)
-    assert codes == [-signal.SIGTERM, 0, 1, 0]
-    own_broker.start(node)
-    for number in range(len(endings)):
-        assert [found.outcome for found in sync(tmp_path / str(number))] == ["shipped"]
-    found = topics.records(own_broker.url, prefix)
-    assert {name: len(values) for name, values in topics.points(found).items()} == {f"m{n}": 100 for n in range(4)}
-    assert sorted(end["state"] for end in topics.ends(found)) == ["failed", "finished", "killed", "lost"]
-
-
-def test_a_forked_child_has_a_client_of_its_own_and_leaves_its_parents_alone(
-    broker: Cluster, prefix: str, tmp_path: Path
-) -> None:
-    topics.make_topics(broker.url, prefix)
-    process = topics.trainer(
-        tmp_path,
-        broker.url,
-        prefix,
-        """
-        for step in range(100): run.log({"m": step}, step)
-        time.sleep(1.5)
-        children = []
-        for child in range(3):
-            pid = os.fork()
-            if pid == 0:
-                if child:
-                    for step in range(100 * child, 100 * child + 100): run.log({"m": step}, step)
-                sys.exit(0)
-            children.append(pid)
-        for pid in children: os.waitpid(pid, 0)
-        for step in range(300, 400): run.log({"m": step}, step)
-        """,
-    )
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
-    found = topics.records(broker.url, prefix)
-    assert topics.steps(found) == list(range(400))
-    assert sorted(end["queued"] for end in topics.ends(found)) == [100, 100, 200]
-
-
-def test_a_forked_child_that_lives_on_does_not_hold_its_parents_spill(
-    own_broker: Cluster, prefix: str, tmp_path: Path
-) -> None:
-    topics.make_topics(own_broker.url, prefix)
-    (node,) = own_broker.nodes
-    own_broker.stop(node)
-    process = topics.trainer(
-        tmp_path,
-        own_broker.url,
-        prefix,
-        f"""
-        run.log({{"m": 1}}, 1)
-        while not any(files for *_, files in os.walk({str(tmp_path / "spill")!r}) if "lock" not in files):
-            time.sleep(0.01)
-        pid = os.fork()
-        if pid == 0: time.sleep(60)
-        print(pid, flush=True)
-        time.sleep(60)
-        """,
-        RUNSTREAM_KAFKA_OPTIONS=topics.QUICK,
-    )
-    child = int(topics.line_of(process))
-    process.kill()
-    process.wait()
-    own_broker.start(node)
-    try:
-        assert {found.outcome for found in sync(tmp_path)} == {"shipped"}
-    finally:
-        os.kill(child, signal.SIGKILL)
-    assert topics.steps(topics.records(own_broker.url, prefix)) == [1]

@@ -15,7 +15,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from broker.kafka import Cluster
+from runstream.sync import Recovered, sync_journals, sync_spills
 from runstream_schemas import avro
+from runstream_schemas.settings import Settings, load
 
 QUICK = "message.timeout.ms=1500,topic.metadata.propagation.max.ms=1500"
 """A delivery timeout that a test can wait for."""
@@ -154,3 +156,13 @@ def line_of(process: subprocess.Popen[str]) -> str:
     """The next line that it prints."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
+
+
+def settings_of(directory: Path, **more: str) -> Settings:
+    """Those of whoever runs `sync` there: nothing tells where the broker is but what was left behind."""
+    return load(dir=directory, environ={}, **more)
+
+
+def sync(directory: Path) -> list[Recovered]:
+    settings = settings_of(directory)
+    return [*sync_journals(settings, timeout_s=20), *sync_spills(settings, timeout_s=20)]
