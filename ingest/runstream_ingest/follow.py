@@ -1,8 +1,7 @@
 """Following log directories until stopped.
 
-The store is opened only when a directory has something new, and given back after each load, so that an embedded store
-is free for `runstream ls` most of the time; under steady load it is given back every HOLD_S seconds, and whoever waits
-for it comes first (see lock.py). Positions are read again at each opening, since others may have loaded meanwhile.
+The store is opened only when a directory has something new, and an embedded one is given back when another process
+wants it (see holding.py). Positions are read again at each load, since others may have loaded meanwhile.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ from runstream_ingest.backoff import Backoff
 from runstream_ingest.clock import Clock
 from runstream_ingest.deliver import Stopped, StoreKeepsFailing
 from runstream_ingest.free import free_deleted
+from runstream_ingest.holding import ASK_EVERY_S, Holding
 from runstream_ingest.lock import OnWait, StoreBusy
 from runstream_ingest.loop import Loaded
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
 from runstream_ingest.sources.logdir import LogDirectories
 from runstream_ingest.sources.source import Positions
-from runstream_ingest.store import Store, StoreFailed, loop_into, open_store
+from runstream_ingest.store import StoreFailed, loop_into
 from runstream_schemas.settings import Settings
 
 LOOK_EVERY_S: Final = 0.5
@@ -34,8 +34,8 @@ LOOK_EVERY_S: Final = 0.5
 LOOK_SHARE: Final = 0.1
 """Looking through a directory of 50,000 files takes 0.3 s; at most this share of the time goes into it."""
 
-HOLD_S: Final = 2.0
-"""An embedded store is offered to others at least this often."""
+REPORT_EVERY_S: Final = 60.0
+"""How often a worker that is never at rest says what it has done."""
 
 SAY_TROUBLE_AFTER_S: Final = 5.0
 """A store that fails for so long is named and given back, so that a person can look at it; then it is tried again."""
@@ -66,9 +66,8 @@ class Follower:
         self._observer = observer
         self._on_loaded = on_loaded
         self._on_trouble = on_trouble
-        self._on_wait = on_wait
         self._guard = PoisonGuard()
-        self._store: Store | None = None
+        self._holding = Holding(settings, clock, on_wait)
         self._source = LogDirectories(log_dirs, self._save)
         self._freed_at = clock.monotonic()
 
@@ -76,8 +75,14 @@ class Follower:
         """Follow until the stop event is set.
 
         A store that is busy, cannot be opened or keeps failing is tried again for ever; what the loop raises for a
-        person to look at (Poisoned, FatalStoreError) is raised.
+        person to look at (Poisoned, FatalStoreError) is raised, and WornOut.
         """
+        try:
+            self._follow()
+        finally:
+            self._holding.give_back()
+
+    def _follow(self) -> None:
         backoff = Backoff()
         while not self._stop.is_set():
             try:
@@ -92,32 +97,39 @@ class Follower:
             except Stopped:
                 return
             except (StoreBusy, StoreFailed, StoreKeepsFailing, ClickHouseError, OSError) as error:
+                self._holding.give_back()
                 # What the source has given away did not arrive.
                 self._source.seek({})
                 delay = backoff.next_s()
                 self._on_trouble(f"{error}; trying again in {delay:.1f} s")
                 self._clock.wait(delay, self._stop)
                 continue
-            self._clock.wait(rest, self._stop)
+            self._rest(rest)
 
     def _load(self) -> None:
-        with open_store(self._settings, on_wait=self._on_wait) as store:
-            self._store = store
-            self._source.seek(positions.load(store.client, self._log_dirs))
-            until = self._clock.monotonic() + HOLD_S
-            loop = loop_into(
-                store,
-                self._source,
-                observer=self._observer,
-                stop=self._stop,
-                guard=self._guard,
-                give_up_s=SAY_TROUBLE_AFTER_S,
-            )
-            loaded = loop.run(lambda idle: idle or self._clock.monotonic() >= until)
-            if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
-                free_deleted(store.client, store.layout)
-                self._freed_at = self._clock.monotonic()
+        store = self._holding.store()
+        self._source.seek(positions.load(store.client, self._log_dirs))
+        until = self._clock.monotonic() + REPORT_EVERY_S
+        loop = loop_into(
+            store,
+            self._source,
+            observer=self._observer,
+            stop=self._stop,
+            guard=self._guard,
+            give_up_s=SAY_TROUBLE_AFTER_S,
+        )
+        loaded = loop.run(lambda idle: idle or self._clock.monotonic() >= until or self._holding.due())
+        if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
+            free_deleted(store.client, store.layout)
+            self._freed_at = self._clock.monotonic()
         self._on_loaded(loaded)
+
+    def _rest(self, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        self._holding.rest()
+        while not self._stop.is_set() and (left := until - self._clock.monotonic()) > 0:
+            self._clock.wait(min(left, ASK_EVERY_S), self._stop)
+            self._holding.rest()
 
     def _source_quiet(self) -> None:
         """Pass on what was noticed while there was nothing to load."""
@@ -128,5 +140,4 @@ class Follower:
             self._on_loaded(Loaded(notices=notices))
 
     def _save(self, moved: Positions) -> None:
-        assert self._store is not None
-        positions.save(self._store.client, moved)
+        positions.save(self._holding.store().client, moved)

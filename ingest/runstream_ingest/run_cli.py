@@ -22,6 +22,7 @@ from runstream_ingest import settings as worker_settings
 from runstream_ingest.clock import SystemClock
 from runstream_ingest.console import DirOption, JsonOption, StoreOption, UrlOption
 from runstream_ingest.follow import Follower
+from runstream_ingest.holding import WornOut
 from runstream_ingest.lock import WAIT_S
 from runstream_ingest.loop import Loaded
 from runstream_ingest.observer import Observer
@@ -31,6 +32,8 @@ from runstream_ingest.store import load_new, open_store
 from runstream_schemas.exit_codes import ExitCode
 from runstream_schemas.setting_values import SettingsError
 from runstream_schemas.settings import Settings
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 SHOW_PROGRESS_BYTES = 32 * 1024 * 1024
 """Less is loaded before a progress bar could be read."""
@@ -103,7 +106,22 @@ def run(
             _once(settings, log_dirs, stop, _on_loaded(reporter, as_json), wait)
         else:
             observer = _observer(worker)
-            _until_stopped(settings, worker, log_dirs, stop, observer, reporter, _on_loaded(reporter, as_json), once)
+            try:
+                _until_stopped(
+                    settings, worker, log_dirs, stop, observer, reporter, _on_loaded(reporter, as_json), once
+                )
+            except WornOut:
+                _go_on_as_a_fresh_process()
+            reporter.say("stopped")
+
+
+def _go_on_as_a_fresh_process() -> None:
+    """Run the same command in this process's place; returns when it is to stop anyway."""
+    # A signal from here on waits for the fresh process, which unblocks it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    if all(signal.getsignal(number) is not signal.SIG_DFL for number in STOP_SIGNALS):
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _worker_settings(settings: Settings, **flags: str | None) -> WorkerSettings:
@@ -181,7 +199,6 @@ def _until_stopped(
             on_loaded=on_loaded,
             on_trouble=on_trouble,
         ).run(once=once)
-    reporter.say("stopped")
 
 
 def _on_loaded(reporter: Reporter, as_json: bool) -> Callable[[Loaded], None]:
@@ -219,6 +236,7 @@ def _stop_on_signals() -> threading.Event:
         # A second signal ends the process at once; that is safe, only slower for whoever comes next.
         signal.signal(number, signal.SIG_DFL)
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    for number in STOP_SIGNALS:
+        signal.signal(number, on_signal)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     return stop

@@ -1,7 +1,7 @@
 """The worker on topics: a member of the consumer group that stores until it is stopped.
 
-A store on a server is opened once. An embedded one is given back when another process wants it, and while nothing
-arrives, so that `runstream ls` comes to it; the worker stays in its group meanwhile.
+A store on a server is opened once. An embedded one is given back when another process wants it (see holding.py); the
+worker stays in its group meanwhile.
 """
 
 from __future__ import annotations
@@ -12,27 +12,24 @@ from typing import Final
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from runstream_ingest import lock
 from runstream_ingest.backoff import Backoff
 from runstream_ingest.batch import Batcher
 from runstream_ingest.clock import Clock
 from runstream_ingest.consumer import consumer_config, maker
 from runstream_ingest.dead_letter_topic import DeadLetterTopic
 from runstream_ingest.deliver import Stopped, StoreKeepsFailing
-from runstream_ingest.follow import FREE_DELETED_EVERY_S, HOLD_S, LOOK_EVERY_S, SAY_TROUBLE_AFTER_S
+from runstream_ingest.follow import FREE_DELETED_EVERY_S, REPORT_EVERY_S, SAY_TROUBLE_AFTER_S
 from runstream_ingest.free import free_deleted
+from runstream_ingest.holding import ASK_EVERY_S, Holding
 from runstream_ingest.lock import StoreBusy
 from runstream_ingest.loop import KEEP_ALIVE_S, Loaded
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
 from runstream_ingest.settings import WorkerSettings
 from runstream_ingest.sources.kafka import KafkaTopics
-from runstream_ingest.store import Store, StoreFailed, loop_into, open_store
+from runstream_ingest.store import StoreFailed, loop_into
 from runstream_ingest.topics import BrokerFailed, TopicAdmin, TopicsUnfit
 from runstream_schemas.settings import Settings
-
-REPORT_EVERY_S: Final = 60.0
-"""How often a worker on a server's store says what it has done."""
 
 FIRST_ANSWER_S: Final = 60.0
 """A worker that starts together with its broker waits so long for it before it says what is wrong and ends."""
@@ -64,6 +61,7 @@ class Worker:
         self._on_loaded = on_loaded
         self._on_trouble = on_trouble
         self._guard = PoisonGuard()
+        self._holding = Holding(settings, clock)
         self._dead_letters = DeadLetterTopic(settings.url, settings.kafka)
         self._topics = TopicAdmin(settings.url, settings.kafka)
         self._freed_at = self._looked_at = clock.monotonic()
@@ -72,7 +70,7 @@ class Worker:
         """Work until the stop event is set; `once`: until all that the topics hold is stored.
 
         Trouble with the store is waited out for ever. Raises TopicsUnfit, BrokerFailed or BrokerRefuses when the topics
-        cannot be used, and what the loop raises for a person to look at (Poisoned, FatalStoreError).
+        cannot be used, what the loop raises for a person to look at (Poisoned, FatalStoreError), and WornOut.
         """
         self._check_topics()
         source = KafkaTopics(
@@ -85,6 +83,7 @@ class Worker:
         try:
             self._work(source, once)
         finally:
+            self._holding.give_back()
             source.close()
 
     def _check_topics(self) -> None:
@@ -117,20 +116,21 @@ class Worker:
                 if once and source.caught_up():
                     return
                 self._look_at_topics()
-                if self._embedded and not source.wait_for_events(LOOK_EVERY_S):
+                if self._embedded and not source.wait_for_events(ASK_EVERY_S):
                     self._quiet(source)
                     continue
-                with open_store(self._settings) as store:
-                    self._load(store, source, once)
+                self._load(source, once)
                 backoff = Backoff()
             except Stopped:
                 return
             except (StoreBusy, StoreFailed, StoreKeepsFailing, ClickHouseError, OSError) as error:
+                self._holding.give_back()
                 source.rewind()
                 self._wait_out(str(error), backoff, source.keep_alive)
 
     def _quiet(self, source: KafkaTopics) -> None:
         """Pass on what was noticed while there was nothing to load."""
+        self._holding.rest()
         self._observer.turned()
         notices = source.notices()
         for notice in notices:
@@ -138,8 +138,9 @@ class Worker:
         if notices:
             self._on_loaded(Loaded(notices=notices))
 
-    def _load(self, store: Store, source: KafkaTopics, once: bool) -> None:
-        began = self._clock.monotonic()
+    def _load(self, source: KafkaTopics, once: bool) -> None:
+        store = self._holding.store()
+        until = self._clock.monotonic() + REPORT_EVERY_S
         loop = loop_into(
             store,
             source,
@@ -154,8 +155,7 @@ class Worker:
         )
 
         def ends(idle: bool) -> bool:
-            for_s = self._clock.monotonic() - began
-            if loop.noticed or for_s >= REPORT_EVERY_S or (for_s >= HOLD_S and self._store_is_wanted()):
+            if loop.noticed or self._clock.monotonic() >= until or self._holding.due():
                 return True
             return idle and (self._embedded or (once and source.caught_up()))
 
@@ -163,6 +163,7 @@ class Worker:
         if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
             free_deleted(store.client, store.layout)
             self._freed_at = self._clock.monotonic()
+        self._holding.rest()
 
     def _wait_out(self, trouble: str, backoff: Backoff, keep_alive: Callable[[], None] = lambda: None) -> None:
         delay = backoff.next_s()
@@ -171,9 +172,6 @@ class Worker:
         while not self._stop.is_set() and (left := until - self._clock.monotonic()) > 0:
             self._clock.wait(min(left, KEEP_ALIVE_S), self._stop)
             keep_alive()
-
-    def _store_is_wanted(self) -> bool:
-        return self._settings.store_dir is not None and lock.wanted(self._settings.store_dir)
 
     @property
     def _embedded(self) -> bool:
