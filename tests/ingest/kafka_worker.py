@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from http_stores import settings_for
 from worker_process import WORKER
 
@@ -136,14 +136,20 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def committed(broker: Cluster, prefix: str) -> dict[tuple[str, int], int]:
     """The group's positions by event and partition."""
-    admin = broker.admin()
-    group = f"{prefix}.ingest"
-    (future,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+    # Not through the admin client: it ends the process when the coordinator is not ready yet (librdkafka 2.16).
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": f"{prefix}.ingest", "log_level": 0})
     try:
-        places = future.result(30).topic_partitions or []
+        found = consumer.list_topics(timeout=30).topics
+        topics = [topic for topic in KafkaSettings(topic_prefix=prefix).event_topics if topic in found]
+        wanted = [TopicPartition(topic, number) for topic in topics for number in found[topic].partitions]
+        places = consumer.committed(wanted, timeout=30) if wanted else []
     except KafkaException:
         return {}
-    return {(place.topic.removeprefix(f"{prefix}."), place.partition): place.offset for place in places}
+    finally:
+        consumer.close()
+    return {
+        (place.topic.removeprefix(f"{prefix}."), place.partition): place.offset for place in places if place.offset >= 0
+    }
 
 
 def members(broker: Cluster, prefix: str) -> list[int]:
