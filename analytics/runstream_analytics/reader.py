@@ -15,9 +15,6 @@ from runstream_schemas.settings import Settings
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-READ_ONLY: Mapping[str, int] = {"readonly": 1}
-"""The engine refuses everything that writes, and changing this setting too."""
-
 
 @dataclass(frozen=True)
 class Reader:
@@ -54,6 +51,15 @@ class Listener:
     """What is going on now."""
     warn: Callable[[str], None]
     """Something in the log is not as it should be; what can be read is read."""
+
+
+def read_only(client: Client) -> dict[str, int]:
+    """The settings with which the engine refuses everything that writes, and changing them too.
+
+    A user whom the server lets do no more is refused this setting itself, and needs it not.
+    """
+    known = client.server_settings.get("readonly")
+    return {} if known is not None and known.readonly else {"readonly": 1}
 
 
 @contextmanager

@@ -38,9 +38,9 @@ class RunningFront:
         """Answer the next INSERTs with an exception of this code."""
         self.fail("refuse", code=code, times=times, **fault)
 
-    def readonly(self, on: bool) -> None:
-        """From now on everybody may only read."""
-        self._post({"readonly": on})
+    def readonly(self, level: int) -> None:
+        """From now on everybody may only read; with level 2 they may change settings, though not this one."""
+        self._post({"readonly": level})
 
     def release(self) -> None:
         """Let go of the INSERTs that are held."""

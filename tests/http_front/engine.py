@@ -15,7 +15,7 @@ import chdb
 
 from http_front.request import Insert, Request
 
-Key = tuple[str, bool, tuple[tuple[str, str], ...]]
+Key = tuple[str, int, tuple[tuple[str, str], ...]]
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -39,22 +39,22 @@ class Engine:
         self._idle: dict[Key, list[Any]] = defaultdict(list)
         self._lock = threading.Lock()
         # Holds the directory as long as this process lives, and shows at once when another one has it.
-        self._first = self._open(("default", False, ()))
+        self._first = self._open(("default", 0, ()))
         self.version = _run(self._first, "SELECT version()", "TabSeparated").decode().strip()
 
-    def run(self, request: Request, statement: str, *, readonly: bool) -> bytes:
+    def run(self, request: Request, statement: str, *, readonly: int) -> bytes:
         """The result of a statement, in the format that it or the request names."""
         with self._connection(request, readonly) as connection:
             return _run(connection, statement, request.format, dict(request.parameters))
 
-    def insert(self, request: Request, insert: Insert, data: int, *, readonly: bool) -> None:
+    def insert(self, request: Request, insert: Insert, data: int, *, readonly: int) -> None:
         """Insert what a file descriptor holds."""
         sql = f"INSERT INTO {insert.table} {insert.columns} FROM INFILE '/proc/self/fd/{data}' FORMAT {insert.format}"
         with self._connection(request, readonly) as connection:
             _run(connection, sql, request.format)
 
     @contextmanager
-    def _connection(self, request: Request, readonly: bool) -> Iterator[Any]:
+    def _connection(self, request: Request, readonly: int) -> Iterator[Any]:
         key = (request.database, readonly, request.settings)
         with self._lock:
             connection = self._idle[key].pop() if self._idle[key] else None
@@ -73,7 +73,7 @@ class Engine:
             _run(connection, f"USE `{database.replace('`', '``')}`")
             if readonly:
                 # First, so that the settings of the request meet it as they would on a server.
-                _run(connection, "SET readonly = 1")
+                _run(connection, f"SET readonly = {readonly:d}")
             for name, value in settings:
                 _run(connection, f"SET {_name(name)} = {_quoted(value)}")
         except EngineError:

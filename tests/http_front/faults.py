@@ -44,7 +44,7 @@ class Seen:
 class Plan:
     """What a test planted and what came of it; used by many threads."""
 
-    readonly: bool = False
+    readonly: int = 0
     """Every request runs as a user who may only read would run it."""
     faults: list[Fault] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Plan:
     def clear(self) -> None:
         """Forget everything, and let go of whoever is held."""
         with self.changed:
-            self.readonly = False
+            self.readonly = 0
             self.faults.clear()
             self.seen.clear()
             self.release.set()

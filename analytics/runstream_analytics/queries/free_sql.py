@@ -11,7 +11,7 @@ import orjson
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from runstream_analytics.errors import UserError
-from runstream_analytics.reader import READ_ONLY, Reader
+from runstream_analytics.reader import Reader, read_only
 
 _READONLY_REFUSED: Final = 164
 _UNKNOWN_TABLE: Final = 60
@@ -75,7 +75,7 @@ def _run(reader: Reader, query: str, form: str, settings: dict[str, int], write:
     try:
         # The engine tells reading from writing. Its setting cannot be undone: a client for this query alone.
         with closing(reader.connect()) as client:
-            return bytes(client.raw_query(text, fmt=form, settings={**settings, **READ_ONLY}))
+            return bytes(client.raw_query(text, fmt=form, settings={**settings, **read_only(client)}))
     except ClickHouseError as error:
         if not write:
             raise _explained(error) from error
