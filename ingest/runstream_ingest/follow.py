@@ -25,7 +25,7 @@ from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
 from runstream_ingest.sources.logdir import LogDirectories
 from runstream_ingest.sources.source import Positions
-from runstream_ingest.store import StoreFailed, loop_into
+from runstream_ingest.store import StoreFailed, StoreUnfit, loop_into
 from runstream_schemas.settings import Settings
 
 LOOK_EVERY_S: Final = 0.5
@@ -74,8 +74,8 @@ class Follower:
     def run(self) -> None:
         """Follow until the stop event is set.
 
-        A store that is busy, cannot be opened or keeps failing is tried again for ever; what the loop raises for a
-        person to look at (Poisoned, FatalStoreError) is raised, and WornOut.
+        A store that is busy, cannot be opened or keeps failing is tried again for ever; what a person has to look at
+        (Poisoned, FatalStoreError, StoreUnfit) is raised, and WornOut.
         """
         try:
             self._follow()
@@ -96,6 +96,8 @@ class Follower:
                 backoff = Backoff()
             except Stopped:
                 return
+            except StoreUnfit:
+                raise
             except (StoreBusy, StoreFailed, StoreKeepsFailing, ClickHouseError, OSError) as error:
                 self._holding.give_back()
                 # What the source has given away did not arrive.

@@ -22,6 +22,7 @@ from runstream_ingest.clock import SystemClock
 from runstream_ingest.dead_letters import DeadLetterDirectory, DeadLetters
 from runstream_ingest.deliver import Delivery, FatalStoreError, Stopped, StoreKeepsFailing
 from runstream_ingest.destination import StoreDestination
+from runstream_ingest.errors import ErrorClass, classify
 from runstream_ingest.lock import OnWait
 from runstream_ingest.loop import INSERTERS, Loaded, Loop
 from runstream_ingest.migrate import NewerStore, migrate
@@ -44,6 +45,10 @@ GIVE_UP_S: Final = 20.0
 
 class StoreFailed(RuntimeError):
     """The store cannot be opened, migrated or loaded; the message says why and what to do."""
+
+
+class StoreUnfit(StoreFailed):
+    """Schema or rights of the store are wrong: waiting does not help, a person must look."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def open_store(settings: Settings, *, wait_s: float = lock.WAIT_S, on_wait: OnWa
 
     An embedded store belongs to one process at a time: when another one holds it, `on_wait` is called once with that
     process's id (None when unknown), and after `wait_s` seconds lock.StoreBusy is raised. Anything else that prevents
-    opening raises StoreFailed.
+    opening raises StoreFailed, or StoreUnfit.
     """
     with ExitStack() as stack:
         where = settings.store_dir or without_password(settings.store)
@@ -93,7 +98,8 @@ def open_store(settings: Settings, *, wait_s: float = lock.WAIT_S, on_wait: OnWa
                 f"the embedded store needs more packages: pip install 'runstream[local]' ({error})"
             ) from error
         except (OSError, ClickHouseError, NewerStore, ClusterError, ShardMapError) as error:
-            raise StoreFailed(f"cannot open the store {where}: {error}") from error
+            final = isinstance(error, NewerStore | ShardMapError) or classify(error) is ErrorClass.FATAL
+            raise (StoreUnfit if final else StoreFailed)(f"cannot open the store {where}: {error}") from error
         yield Store(settings, client, opener, layout)
 
 

@@ -27,7 +27,7 @@ from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
 from runstream_ingest.settings import WorkerSettings
 from runstream_ingest.sources.kafka import KafkaTopics
-from runstream_ingest.store import StoreFailed, loop_into
+from runstream_ingest.store import StoreFailed, StoreUnfit, loop_into
 from runstream_ingest.topics import BrokerFailed, TopicAdmin, TopicsUnfit
 from runstream_schemas.settings import Settings
 
@@ -70,7 +70,7 @@ class Worker:
         """Work until the stop event is set; `once`: until all that the topics hold is stored.
 
         Trouble with the store is waited out for ever. Raises TopicsUnfit, BrokerFailed or BrokerRefuses when the topics
-        cannot be used, what the loop raises for a person to look at (Poisoned, FatalStoreError), and WornOut.
+        cannot be used, what a person has to look at (Poisoned, FatalStoreError, StoreUnfit), and WornOut.
         """
         self._check_topics()
         source = KafkaTopics(
@@ -123,6 +123,8 @@ class Worker:
                 backoff = Backoff()
             except Stopped:
                 return
+            except StoreUnfit:
+                raise
             except (StoreBusy, StoreFailed, StoreKeepsFailing, ClickHouseError, OSError) as error:
                 self._holding.give_back()
                 source.rewind()

@@ -13,7 +13,7 @@ from kafka_worker import QUICK, RunningWorker, ask, committed, letters, members,
 from worker_process import WORKER
 
 from broker.kafka import Cluster
-from http_front.control import RunningFront
+from http_front.control import RunningFront, running
 from runstream_ingest.store import open_store
 from runstream_schemas.exit_codes import ExitCode
 
@@ -146,6 +146,38 @@ def test_a_store_that_only_a_person_can_mend_stops_the_worker_and_the_events_sta
     done = kafka_tasks.drain(environ)
     assert done.returncode == 0, done.stderr
     assert stored_seqs(url, tmp_path) == [(str(RUN), 0, 0)]
+
+
+UNFIT = {
+    "a later version's": ("INSERT INTO schema_version (number, name) VALUES (9999, 'later')", "upgrade it"),
+    "without a table": ("DELETE FROM schema_version WHERE name = 'point'", "readonly"),
+}
+"""What is done to the store, and what a worker that may only read then says of it."""
+
+
+@pytest.mark.parametrize("wrong", UNFIT)
+def test_a_worker_does_not_begin_with_a_store_that_only_a_person_can_mend(
+    wrong: str, broker: Cluster, prefix: str, tmp_path: Path, url: str, front: RunningFront
+) -> None:
+    kafka_tasks.make_topics(broker.url, prefix)
+    done_to_it, says = UNFIT[wrong]
+    with open_store(settings_for(url, tmp_path)) as store:
+        store.client.command(done_to_it)
+    front.readonly(True)
+    with RunningWorker(environment(tmp_path, broker, prefix, url)) as worker:
+        assert worker.ended() == ExitCode.STORE_FAILED
+        assert says in worker.lines()[-1]["message"]
+
+
+def test_a_worker_does_not_begin_without_the_password(
+    broker: Cluster, prefix: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kafka_tasks.make_topics(broker.url, prefix)
+    with running(tmp_path_factory.mktemp("guarded"), "--user", "ada", "--password", "right") as guarded:
+        store = guarded.store_url(account="ada:wrong")
+        with RunningWorker(environment(tmp_path, broker, prefix, store)) as worker:
+            assert worker.ended() == ExitCode.STORE_FAILED
+            assert "check the user name and the password" in worker.lines()[-1]["message"]
 
 
 def test_a_store_of_an_older_version_is_brought_up_to_date_by_the_worker(
