@@ -12,10 +12,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # what stands in brackets would be taken for markup
     context_settings={"help_option_names": ["-h", "--help"]},
     help="The ingest worker: moves events from the log into the store.",
 )
-app.command()(run_cli.run)
+app.command(help=run_cli.HELP, short_help="Load events into the store.")(run_cli.run)
 app.add_typer(deadletter_cli.app, name="deadletters")
 
 

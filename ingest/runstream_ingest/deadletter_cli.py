@@ -17,10 +17,14 @@ from runstream_ingest.replay import replay
 from runstream_ingest.store import open_store
 from runstream_schemas.exit_codes import ExitCode
 
-app = typer.Typer(no_args_is_help=True, help="Events that the store refuses: look at them, and send them again.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Events that the store refuses: look at them, and send them again.",
+)
 
 LetterArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="Ids or their beginnings, as `list` shows them.")
+    list[str] | None, typer.Argument(metavar="ID", help="Ids or their beginnings, as `list` shows them.")
 ]
 
 

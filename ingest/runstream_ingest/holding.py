@@ -1,8 +1,8 @@
 """The worker's hold on its store: kept open from load to load, and given back when another process wants it.
 
 Every opening of the embedded engine leaves something behind in the process that closing does not free (chdb-core 26.9:
-five threads of its pools for merges and moves, and 3 MB). So the worker opens it as seldom as it can, and begins anew as
-a fresh process before that adds up.
+five threads of its pools for merges and moves, and 3 MB). So the worker opens it as seldom as it can, and begins anew
+as a fresh process before that adds up.
 """
 
 from __future__ import annotations

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import _thread
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from runstream_ingest import console
+from runstream_ingest import console, stopping
 from runstream_ingest import settings as worker_settings
 from runstream_ingest.clock import SystemClock
 from runstream_ingest.console import DirOption, JsonOption, StoreOption, UrlOption
@@ -33,16 +30,41 @@ from runstream_schemas.exit_codes import ExitCode
 from runstream_schemas.setting_values import SettingsError
 from runstream_schemas.settings import Settings
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
 SHOW_PROGRESS_BYTES = 32 * 1024 * 1024
 """Less is loaded before a progress bar could be read."""
+
+
+HELP: Final = """\
+Load events into the store: follow the log until stopped (SIGTERM, Ctrl-C), or drain it with --once.
+
+The log is that of RUNSTREAM_URL: topics at a broker, or a directory. Safe to kill, to run twice and to run on many
+machines; nothing is lost or counted double.
+
+Each flag from --group on is also a variable, RUNSTREAM_INGEST_BATCH_BYTES and so on, and a key in the table [ingest] of
+runstream.toml. How broker and store are reached are settings of all parts: RUNSTREAM_KAFKA_USERNAME, RUNSTREAM_STORE_CA
+and others, which `runstream doctor` lists.
+
+\b
+Exit status:
+  0  stopped, or drained
+  2  a setting or an argument is wrong
+  3  another process holds the embedded store
+  4  the store cannot be used: wrong login, tables or rights
+  5  most of what was read is refused
+  6  the broker is not reached or refuses, or topics are missing
+
+\b
+Examples:
+  runstream-ingest run --once
+  runstream-ingest run --log-dir /nfs/team-a/log --log-dir /nfs/team-b/log --metrics-port 9108
+  runstream-ingest run --url kafka://broker:9092 --store https://worker@clickhouse:8443/runstream --log json
+"""
 
 
 def _option(name: str) -> Any:
     """A flag for a setting of the worker; what it means and its default stand with the setting."""
     flag = "--" + name.replace("_", "-")
-    return typer.Option(flag, metavar="VALUE", help=DESCRIPTIONS[name], rich_help_panel="The worker")
+    return typer.Option(flag, metavar="VALUE", help=DESCRIPTIONS[name])
 
 
 def run(
@@ -70,19 +92,7 @@ def run(
     stall_s: Annotated[str | None, _option("stall_s")] = None,
     log: Annotated[str | None, _option("log")] = None,
 ) -> None:
-    """Load events into the store: follow the log until stopped (SIGTERM, Ctrl-C), or drain it with --once.
-
-    The log is that of RUNSTREAM_URL: topics at a broker, or a directory. Safe to kill, to run twice and to run on many
-    machines; nothing is lost or counted double. Each flag of the worker is also a variable RUNSTREAM_INGEST_<NAME>, and
-    a key in the table [ingest] of runstream.toml.
-
-    Examples:
-    runstream-ingest run --once
-
-    runstream-ingest run --log-dir /nfs/team-a/log --log-dir /nfs/team-b/log --metrics-port 9108
-
-    runstream-ingest run --url kafka://broker:9092 --store https://worker@clickhouse:8443/runstream --log json
-    """
+    """Load events into the store."""
     settings = console.settings(dir=directory, url=url, store=store_url)
     worker = _worker_settings(
         settings,
@@ -99,7 +109,7 @@ def run(
         log=log,
     )
     reporter: Reporter = TextReporter() if worker.log == "text" else JsonReporter()
-    stop = _stop_on_signals()
+    stop = stopping.stop_on_signals()
     log_dirs = log_dir or ([settings.log_dir] if settings.log_dir else [])
     with console.store_errors(lambda text: reporter.say(text, level="error")):
         if once and log_dirs:
@@ -111,17 +121,8 @@ def run(
                     settings, worker, log_dirs, stop, observer, reporter, _on_loaded(reporter, as_json), once
                 )
             except WornOut:
-                _go_on_as_a_fresh_process()
+                stopping.go_on_as_a_fresh_process()
             reporter.say("stopped")
-
-
-def _go_on_as_a_fresh_process() -> None:
-    """Run the same command in this process's place; returns when it is to stop anyway."""
-    # A signal from here on waits for the fresh process, which unblocks it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    if all(signal.getsignal(number) is not signal.SIG_DFL for number in STOP_SIGNALS):
-        sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _worker_settings(settings: Settings, **flags: str | None) -> WorkerSettings:
@@ -224,19 +225,3 @@ def _observer(worker: WorkerSettings) -> Observer:
         where = f"{worker.metrics_host}:{worker.metrics_port}"
         console.fail(f"cannot serve metrics at {where}: {error.strerror or error}", ExitCode.USAGE)
     return PrometheusObserver(health)
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def on_signal(number: int, _: FrameType | None) -> None:
-        # Not from here: this interrupts the main thread, which may hold the event's lock, about to wait for it. The
-        # thread is started without `threading`, which takes locks as well.
-        _thread.start_new_thread(stop.set, ())
-        # A second signal ends the process at once; that is safe, only slower for whoever comes next.
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in STOP_SIGNALS:
-        signal.signal(number, on_signal)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    return stop

@@ -11,6 +11,7 @@ import worker_process
 from ingest_support import batches, segment_path, settings_in, write_segment
 from typer.testing import CliRunner
 
+from runstream_ingest import settings as worker_settings
 from runstream_ingest.batch import Batch
 from runstream_ingest.commands import app
 from runstream_ingest.dead_letters import DeadLetterDirectory, dead_letter
@@ -43,6 +44,17 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
     code, out, _ = invoke(*command.split(), "--help")
     assert code == 0
     assert re.search(r"Examples?:", out)
+
+
+def test_help_of_the_worker_names_its_settings_in_every_place_and_what_it_returns() -> None:
+    _, out, _ = invoke("run", "--help")
+    words = " ".join(out.split())
+    assert "RUNSTREAM_INGEST_BATCH_BYTES" in words
+    assert "the table [ingest] of runstream.toml" in words
+    for name in worker_settings.DESCRIPTIONS:
+        assert f"--{name.replace('_', '-')} " in words
+    for code in (0, 2, 3, 4, 5, 6):
+        assert f" {code} " in words.partition("Exit status:")[2].partition("Examples:")[0]
 
 
 def test_dead_letters_are_listed_for_scripts_and_people(letters: DeadLetterDirectory, tmp_path: Path) -> None:
