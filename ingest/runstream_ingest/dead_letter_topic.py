@@ -55,6 +55,8 @@ class DeadLetterTopic:
             **settings.options,
         }
         self._topic = settings.topic(DEAD_LETTER)
+        # The client wants a group, although nothing is committed.
+        self._group = f"{self._topic}.reader"
         self._producer: Producer | None = None
         self._consumer: Consumer | None = None
         self._places: dict[str, tuple[int, int]] = {}
@@ -124,7 +126,7 @@ class DeadLetterTopic:
 
     def _reader(self) -> Consumer:
         if self._consumer is None:
-            reading = {"group.id": f"{self._topic}.reader", "enable.auto.commit": False, "enable.partition.eof": True}
+            reading = {"group.id": self._group, "enable.auto.commit": False, "enable.partition.eof": True}
             self._consumer = Consumer({**self._config, **reading})
         return self._consumer
 
@@ -156,7 +158,11 @@ class DeadLetterTopic:
             raise self._unread(raised.args[0]) from raised
 
     def _unread(self, error: KafkaError) -> DeadLettersFail:
-        return DeadLettersFail(f"topic {self._topic} cannot be read: {error.str()}")
+        missing = {
+            KafkaError.GROUP_AUTHORIZATION_FAILED: f"; grant this user DESCRIBE on the group {self._group}",
+            KafkaError.TOPIC_AUTHORIZATION_FAILED: "; grant this user READ on it",
+        }
+        return DeadLettersFail(f"topic {self._topic} cannot be read: {error.str()}{missing.get(error.code(), '')}")
 
 
 def _key(letter: DeadLetter) -> bytes:

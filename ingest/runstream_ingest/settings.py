@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runstream_schemas.setting_values import SettingsError, Values, file_of, resolve, texts
+from runstream_schemas.setting_values import SettingsError, file_of, resolve, texts
 
 MIB: Final = 1024 * 1024
+
+MOST_INSERTERS: Final = 64
+"""More INSERTs at a time than any server gains from, each with a thread, a connection and a batch in memory."""
+
+MOST_BYTES: Final = 2047 * MIB
+"""As much as librdkafka queues at most."""
 
 DESCRIPTIONS: Final[Mapping[str, str]] = {
     "group": "Consumer group of the workers. Default: <topic_prefix>.ingest.",
@@ -74,21 +80,14 @@ def load(
         group=values.text("group") or f"{topic_prefix}.ingest",
         instance=values.text("instance"),
         # A batch below an event's size would be one event anyway.
-        batch_bytes=int(values.number("batch_bytes", default=16 * MIB, least=MIB)),
+        batch_bytes=values.whole("batch_bytes", default=16 * MIB, least=MIB, most=MOST_BYTES),
         batch_age_s=values.number("batch_age_s", default=0.5, least=0.0),
-        inserters=int(values.number("inserters", default=2, least=1)),
-        queue_bytes=int(values.number("queue_bytes", default=64 * MIB, least=MIB)),
+        inserters=values.whole("inserters", default=2, least=1, most=MOST_INSERTERS),
+        queue_bytes=values.whole("queue_bytes", default=64 * MIB, least=MIB, most=MOST_BYTES),
         unknown_schema_wait_s=values.number("unknown_schema_wait_s", default=300.0, least=0.0),
         metrics_host=values.text("metrics_host", "127.0.0.1"),
-        metrics_port=_port(values),
+        metrics_port=values.whole("metrics_port", default=0, least=0, most=65535),
         stall_s=values.number("stall_s", default=120.0, least=1.0),
         log=values.choice("log", ("text", "json")),
         sources=values.sources,
     )
-
-
-def _port(values: Values) -> int:
-    port = int(values.number("metrics_port", default=0, least=0))
-    if port > 65535:
-        raise SettingsError(f"metrics_port is {port} (from {values.sources['metrics_port']}); use at most 65535")
-    return port

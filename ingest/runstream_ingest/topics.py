@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -135,13 +136,16 @@ class TopicAdmin:
         self._where = brokers(url)
         self._settings = settings
         self._trouble: KafkaError | None = None
+        _check_files(settings)
         config: dict[str, Any] = client_config(url, settings, "runstream-topics")
         # What is wrong is said in our words.
         config |= {"log_level": 0, "error_cb": self._on_error, **settings.options}
         try:
             self._admin = AdminClient(config)
         except KafkaException as error:
-            raise BrokerFailed(f"cannot use the broker {self._where}: {error.args[0].str()}") from error
+            why = error.args[0].str()
+            hint = next((hint for word, hint in _OPTION_HINTS.items() if word in why), "")
+            raise BrokerFailed(f"cannot use the broker {self._where}: {why}{hint}") from error
 
     def present(self) -> dict[str, Topic]:
         """The topics of this prefix by name, with their configuration."""
@@ -207,6 +211,16 @@ class TopicAdmin:
         return BrokerFailed(f"{about}the broker {self._where}: {why.str()}{hint}")
 
 
+def _check_files(settings: KafkaSettings) -> None:
+    """The client's own message names neither the file nor the setting."""
+    for name, path in (("ca", settings.ca), ("certificate", settings.certificate), ("key", settings.key)):
+        try:
+            if path:
+                Path(path).read_bytes()
+        except OSError as error:
+            raise BrokerFailed(f"the setting kafka_{name} names {path}: {error.strerror or error}") from error
+
+
 def _known(future: Future[dict[str, Any]]) -> dict[str, Any]:
     """A topic's configuration, empty when this user may use the topic and not look at that."""
     try:
@@ -217,15 +231,25 @@ def _known(future: Future[dict[str, Any]]) -> dict[str, Any]:
         raise
 
 
+_NOT_REACHED: Final = (
+    "; is it running, does RUNSTREAM_URL name it, and is RUNSTREAM_KAFKA_SECURITY what that port speaks?"
+)
+
 _HINTS: Final[Mapping[int, str]] = {
-    KafkaError._TRANSPORT: "; is it running, and does RUNSTREAM_URL name it?",
-    KafkaError._TIMED_OUT: "; is it running, and does RUNSTREAM_URL name it?",
+    KafkaError._TRANSPORT: _NOT_REACHED,
+    KafkaError._TIMED_OUT: _NOT_REACHED,
     KafkaError._AUTHENTICATION: "; check RUNSTREAM_KAFKA_USERNAME, RUNSTREAM_KAFKA_PASSWORD and …_SASL_MECHANISM",
     KafkaError._SSL: "; check RUNSTREAM_KAFKA_CA, and whether the port speaks TLS",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "; this user needs CREATE, DESCRIBE and ALTER on the topics",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "; this user needs CREATE on the cluster or on the topics",
     KafkaError.INVALID_REPLICATION_FACTOR: "; use --replication with at most the number of brokers",
 }
+
+_OPTION_HINTS: Final[Mapping[str, str]] = {
+    "sasl.password": "; set RUNSTREAM_KAFKA_PASSWORD",
+    "No such configuration property": "; check RUNSTREAM_KAFKA_OPTIONS",
+}
+"""By what the client says when it refuses its configuration."""
 
 
 def _shrinking(different: Mapping[str, str], present: Topic) -> list[tuple[str, str]]:

@@ -12,6 +12,9 @@ from typing import Any
 
 CONFIG_FILE = "runstream.toml"
 
+TABLES = ("ingest",)
+"""Tables of the settings file: each part that has settings of its own reads its one."""
+
 
 class SettingsError(ValueError):
     """A setting has a value that cannot be used; the message names the setting, the value and the remedy."""
@@ -41,15 +44,31 @@ class Values:
         text = self.given.get(name)
         if text is None:
             return default
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = _number(text)
         if not least <= value < math.inf:
             raise SettingsError(
                 f"{name} is {text!r} (from {self.sources[name]}); use a number of at least {least:.10g}"
             )
         return value
+
+    def whole(self, name: str, *, default: int, least: int, most: int) -> int:
+        """A whole number from `least` to `most`. Raises SettingsError."""
+        text = self.given.get(name)
+        if text is None:
+            return default
+        value = _number(text)
+        if not (least <= value <= most and value.is_integer()):
+            raise SettingsError(
+                f"{name} is {text!r} (from {self.sources[name]}); use a whole number from {least} to {most}"
+            )
+        return int(value)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def resolve(
@@ -92,11 +111,11 @@ def file_of(environ: Mapping[str, str], base: Path) -> tuple[str, dict[str, Any]
 
 
 def texts(file_name: str, table: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
-    """The values of a table of the settings file as text; tables within it belong to others.
+    """The values of a table of the settings file as text; those of TABLES within it belong to others.
 
     Raises SettingsError for an unknown name or a value that is neither text nor a number.
     """
-    unknown = sorted(name for name in table if name not in known and not isinstance(table[name], dict))
+    unknown = sorted(name for name in table if name not in known and name not in TABLES)
     if unknown:
         raise SettingsError(f"{file_name} has unknown settings {', '.join(unknown)}; known are {', '.join(known)}")
     wrong = sorted(name for name in known if not isinstance(table.get(name, ""), str | int | float))

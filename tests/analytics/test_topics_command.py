@@ -44,6 +44,16 @@ def test_fewer_partitions_and_too_many_replicas_are_refused(topics: Invoke) -> N
     assert "cannot be fewer" in err
 
 
+@pytest.mark.parametrize(
+    "slip", [("--partitions", "100000"), ("--partitions", "0"), ("--retention-hours", "99999999999999")]
+)
+def test_a_slip_that_could_not_be_taken_back_is_refused(topics: Invoke, slip: tuple[str, str]) -> None:
+    code, _, err = topics("create", *slip)
+    assert code == ExitCode.USAGE
+    assert slip[0] in err
+    assert "missing topics" in topics("describe").err
+
+
 def test_a_log_directory_has_no_topics(invoke: Invoke, tmp_path: Path) -> None:
     code, _, err = invoke(tmp_path, "topics", "describe")
     assert code == ExitCode.USAGE

@@ -18,7 +18,11 @@ from worker_process import WORKER
 
 from broker.fixtures import require_broker
 from broker.kafka import Cluster, free_ports
+from runstream_ingest.dead_letter_topic import DeadLetterTopic
+from runstream_ingest.sources.source import LogFailed
+from runstream_schemas import settings as shared
 from runstream_schemas.exit_codes import ExitCode
+from runstream_schemas.settings import Settings
 
 pytest_plugins = ("http_front.fixture", "http_fixtures")
 
@@ -108,6 +112,10 @@ def as_user(cluster: Cluster, user: str, password: str, tmp_path: Path, prefix: 
     )
 
 
+def settings_of(environ: dict[str, str]) -> Settings:
+    return shared.load(environ={name: value for name, value in environ.items() if name.startswith("RUNSTREAM_")})
+
+
 def test_the_smallest_rights_suffice_and_what_is_missing_is_named(
     secured: Cluster, prefix: str, tmp_path: Path, url: str
 ) -> None:
@@ -125,6 +133,24 @@ def test_the_smallest_rights_suffice_and_what_is_missing_is_named(
     assert "Traceback" not in done.stderr
     assert committed(secured, prefix)["metric", 0] == 2
     assert secured.end_offset(f"{prefix}.dead_letter") == 1
+
+
+def test_who_looks_at_dead_letters_needs_the_topic_and_its_group_and_is_told(
+    secured: Cluster, prefix: str, tmp_path: Path, url: str
+) -> None:
+    kafka_tasks.make_topics(secured.url, prefix)
+    kafka_tasks.send(secured.url, [(f"{prefix}.metric", b"key", b"no event")])
+    kafka_tasks.drain(kafka_tasks.worker_environment(tmp_path, secured.url, prefix, RUNSTREAM_STORE=url))
+    settings = settings_of(as_user(secured, "guest", "secret", tmp_path, prefix, url))
+    topic = f"{prefix}.dead_letter"
+    for kind, name, right in (
+        (ResourceType.TOPIC, topic, AclOperation.READ),
+        (ResourceType.GROUP, f"{topic}.reader", AclOperation.DESCRIBE),
+    ):
+        with pytest.raises(LogFailed, match=f"grant this user {right.name}"):
+            list(DeadLetterTopic(settings.url, settings.kafka).letters())
+        allow(secured, "guest", kind, name, right)
+    assert len(list(DeadLetterTopic(settings.url, settings.kafka).letters())) == 1
 
 
 def test_a_user_without_rights_and_a_wrong_password_are_told_apart(

@@ -1,5 +1,7 @@
 """What is done about topics, decided without a broker."""
 
+from typing import Any
+
 import pytest
 
 from broker.kafka import free_ports
@@ -69,3 +71,16 @@ def test_a_broker_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
     nowhere = f"127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(topics.BrokerFailed, match=f"{nowhere}.*is it running"):
         topics.TopicAdmin(f"kafka://{nowhere}", KAFKA).check()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"ca": "/nowhere/ca.pem"}, "kafka_ca names /nowhere/ca.pem: No such file"),
+        ({"security": "sasl_plaintext", "username": "ada"}, "RUNSTREAM_KAFKA_PASSWORD"),
+        ({"options": {"acks.of.all": "1"}}, "acks.of.all.*RUNSTREAM_KAFKA_OPTIONS"),
+    ],
+)
+def test_a_setting_that_the_client_cannot_use_is_named(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(topics.BrokerFailed, match=says):
+        topics.TopicAdmin("kafka://127.0.0.1:1", KafkaSettings(**wrong))

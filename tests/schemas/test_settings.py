@@ -55,7 +55,7 @@ def test_a_wrong_setting_is_named_with_its_remedy_and_without_passwords(
     assert "secret" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["dri = 'x'", "dir = [1]", "dir = ", "\x00"])
+@pytest.mark.parametrize("content", ["dri = 'x'", "dir = [1]", "dir = ", "\x00", "[ingets]\nlog = 'json'"])
 def test_a_broken_file_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "runstream.toml").write_text(content)
     with pytest.raises(SettingsError, match=r"runstream\.toml"):

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
+MOST_PARTITIONS: Final = 1000
+"""Six topics of so many are what a broker carries. More is a slip of the finger, which no command could take back."""
+
+MOST_HOURS: Final = 1_000_000
+"""A century, in milliseconds a number that the broker takes."""
+
 CREATE_HELP: Final = """\
 Create the topics that are missing, and change those that differ; nothing is ever made smaller.
 
@@ -42,12 +48,15 @@ Examples:
 
 @app.command("create", help=CREATE_HELP, short_help="Create what is missing, change what differs.")
 def create(
-    partitions: Annotated[int, typer.Option("--partitions", min=1, help="Of each event's topic.")] = 12,
+    partitions: Annotated[
+        int, typer.Option("--partitions", min=1, max=MOST_PARTITIONS, help="Of each event's topic.")
+    ] = 12,
     replication: Annotated[
         int, typer.Option("--replication", min=1, help="Copies of each partition; with 3, one broker may be lost.")
     ] = 1,
     retention_hours: Annotated[
-        int, typer.Option("--retention-hours", min=1, help="How long events are kept, to be read again.")
+        int,
+        typer.Option("--retention-hours", min=1, max=MOST_HOURS, help="How long events are kept, to be read again."),
     ] = 168,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     as_json: options.JsonOption = False,
