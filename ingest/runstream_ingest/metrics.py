@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from runstream_ingest.batch import Batch
 from runstream_ingest.health import Health
@@ -14,6 +14,9 @@ from runstream_ingest.observer import Observer
 from runstream_ingest.sources.source import Partition
 
 REGISTRY: Final = CollectorRegistry()
+
+# Of the process itself: process_resident_memory_bytes, process_cpu_seconds_total, process_start_time_seconds and more.
+ProcessCollector(registry=REGISTRY)
 
 # Messages read from the source. Zero while training goes on means that producers do not reach the log.
 MESSAGES_READ = Counter("runstream_ingest_messages_read", "Messages read from the source", registry=REGISTRY)
@@ -92,7 +95,7 @@ NOTICES = Counter("runstream_ingest_notices", "Things noticed about the source, 
 # Positions committed. Standing still while messages are read means that nothing is safe yet.
 COMMITS = Counter("runstream_ingest_positions_committed", "Positions committed", registry=REGISTRY)
 
-# Unix time of the last stored batch: alert when it is old and the log has grown.
+# Unix time of the last stored batch, before the first one that of the start: alert when it is old and messages wait.
 LAST_PROGRESS = Gauge(
     "runstream_ingest_last_progress_timestamp", "Unix time of the last stored batch", registry=REGISTRY
 )
@@ -103,6 +106,7 @@ class PrometheusObserver(Observer):
 
     def __init__(self, health: Health) -> None:
         self._health = health
+        LAST_PROGRESS.set(time.time())
 
     def polled(self, messages: int, size: int) -> None:
         """Messages and their bytes came from the source."""

@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from uuid import UUID
 from xml.etree import ElementTree
 
 import pytest
@@ -12,8 +14,9 @@ READ_ONLY = "error 164"
 FORBIDDEN = "error 452"
 
 SYSTEM_LOGS = {
-    "asynchronous_metric_log", "metric_log", "part_log", "processors_profile_log", "query_log", "query_metric_log",
-    "query_thread_log", "query_views_log", "text_log", "trace_log",
+    "asynchronous_metric_log", "background_schedule_pool_log", "error_log", "latency_log", "metric_log", "part_log",
+    "processors_profile_log", "query_log", "query_metric_log", "query_thread_log", "query_views_log", "text_log",
+    "trace_log",
 }  # fmt: skip
 """Sections of the server that no table lists; from its documentation."""
 
@@ -71,6 +74,33 @@ def test_grafana_reads_every_view_and_table(store: Path) -> None:
     [names] = answers(store, [query])
     assert {"runs", "points", "metric_summary", "ledger"} <= set(names.split())
     statements = [line for name in names.split() for line in as_user("grafana", f"SELECT * FROM runstream.{name}")]
+    assert [answer for answer in answers(store, statements) if answer.startswith("error")] == []
+
+
+VALUES = {
+    "metric": "'m'",
+    "points": "10",
+    "runs": f"['{UUID(int=0)}']",
+    "run": f"'{UUID(int=0)}'",
+    "step_min": "0",
+    "step_max": "9",
+}
+"""For the parameters of the views that charts read."""
+
+
+def test_grafana_reads_every_chart(store: Path) -> None:
+    query = (
+        "SELECT name, arrayMap(p -> p.1, parameterized_view_parameters) FROM system.tables "
+        "WHERE database = 'runstream' AND parameterized_view_parameters != [] FORMAT JSONCompactEachRow"
+    )
+    views = dict(json.loads(line) for line in answers(store, [query])[0].splitlines())
+    # The others are what these are made of.
+    charts = {name: names for name, names in views.items() if set(names) <= set(VALUES)}
+    assert {"chart", "chart_band", "chart_ranks"} <= set(charts)
+    statements = ["USE runstream"]  # as the data source does; a view with parameters finds others only there
+    for name, names in charts.items():
+        given = ", ".join(f"{parameter} = {VALUES[parameter]}" for parameter in names)
+        statements += as_user("grafana", f"SELECT * FROM runstream.{name}({given})")
     assert [answer for answer in answers(store, statements) if answer.startswith("error")] == []
 
 

@@ -5,6 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
@@ -82,8 +83,9 @@ def test_no_password_has_a_default(compose: dict[str, Any], root: Path) -> None:
 def test_command_in_env_example_makes_every_password(root: Path, tmp_path: Path) -> None:
     text = (root / ".env.example").read_text()
     (tmp_path / ".env.example").write_text(text)
-    [command] = re.findall(r"^#     (while .*)$", text, re.MULTILINE)
+    [command] = re.findall(r"^#     (\(umask .*)$", text, re.MULTILINE)
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=30)
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
     lines = (tmp_path / ".env").read_text().splitlines()
     values = [line.partition("=")[2] for line in lines if line[:1].isupper()]
     assert [value for value in values if not re.fullmatch("[0-9a-f]{48}", value)] == []
@@ -134,6 +136,13 @@ def test_start_order_has_no_cycle_and_waits_for_what_is_there(services: Services
                 assert services[other].get("restart", "no") == "no", f"{other} would never complete"
 
 
+def test_every_server_has_a_health_check(services: Services, root: Path) -> None:
+    assert "HEALTHCHECK" in (root / "Dockerfile").read_text().partition(" AS worker\n")[2]
+    servers = {name: service for name, service in services.items() if service.get("restart") == "unless-stopped"}
+    assert len(servers) == 6
+    assert [name for name, service in servers.items() if "test" not in service.get("healthcheck", {})] == ["ingest"]
+
+
 def test_worker_cannot_write_nor_gain_rights(services: Services, root: Path) -> None:
     worker = services["ingest"]
     assert worker["read_only"] is True
@@ -182,14 +191,31 @@ def test_prometheus_scrapes_services_that_exist(services: Services, root: Path) 
     assert "<port>9363</port>" in (root / "deploy/clickhouse/config.d/runstream.xml").read_text()
 
 
-def test_alerts_speak_of_metrics_that_the_worker_has(root: Path) -> None:
-    rules = (root / "deploy/prometheus/rules/runstream.yml").read_text()
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deploy/prometheus/rules/runstream.yml",
+        "docs/operations.md",
+        "docs/ingest.md",
+        "docs/kubernetes.md",
+        "docs/scaling.md",
+    ],
+)
+def test_alerts_and_pages_speak_of_metrics_that_the_worker_has(root: Path, text: str) -> None:
     exposed = {
         name
         for family in metrics.REGISTRY.collect()
-        for name in (family.name, f"{family.name}_total", f"{family.name}_bucket")
+        for name in (family.name, *(f"{family.name}_{part}" for part in ("total", "bucket", "sum", "count")))
     }
-    assert set(re.findall(r"\brunstream_ingest_[a-z_]+", rules)) - exposed == set()
+    spoken = set(re.findall(r"\b(?:runstream_ingest|process)_[a-z_]+", (root / text).read_text()))
+    # Not the package, which a path or an import names.
+    assert {name for name in spoken if name != "runstream_ingest"} - exposed == set()
+
+
+def test_pages_name_every_alert(root: Path) -> None:
+    rules = set(re.findall(r"alert: (\w+)", (root / "deploy/prometheus/rules/runstream.yml").read_text()))
+    page = (root / "docs/operations.md").read_text()
+    assert set(re.findall(r"`((?:Runstream|Kafka|ClickHouse)[A-Z]\w+)`", page)) == rules
 
 
 def test_grafana_reads_as_the_user_that_clickhouse_has(services: Services, root: Path) -> None:

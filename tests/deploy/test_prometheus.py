@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,17 @@ def test_every_alert_is_tested() -> None:
     cases = [case for test in tests for case in test["alert_rule_test"]]
     assert {case["alertname"] for case in cases if case.get("exp_alerts")} == alerts
     assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == alerts
+
+
+def test_queries_for_a_dashboard_are_promql(tmp_path: Path) -> None:
+    page = (HERE.parents[1] / "docs/operations.md").read_text()
+    [block] = re.findall(r"^```promql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    queries = [line for line in block.splitlines() if not line.startswith("#")]
+    assert len(queries) > 10
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    file = tmp_path / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", str(file))
 
 
 def test_prometheus_scrapes_every_worker_and_evaluates_every_rule(tmp_path: Path) -> None:
