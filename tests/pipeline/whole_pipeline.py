@@ -64,11 +64,12 @@ class Pipeline:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`runstream …` on the machine that trains."""
+        own = {"RUNSTREAM_STORE": self.store, "RUNSTREAM_URL": self.cluster.url, "COLUMNS": "200"}
         return subprocess.run(
             [sys.executable, "-c", COMMANDS, *arguments, "--dir", str(self.training_dir)],
             capture_output=True,
             text=True,
-            env={**environment(), "RUNSTREAM_STORE": self.store, "RUNSTREAM_URL": self.cluster.url, "COLUMNS": "200"},
+            env={**environment(), **own, "RUNSTREAM_TOPIC_PREFIX": self.prefix},
             timeout=100,
             check=False,
         )
