@@ -26,7 +26,9 @@ ANSWER_S: Final = 30.0
 """Time for the broker to acknowledge dead letters before the attempt counts as failed, and is made again."""
 
 SENDING: Final = {
-    "enable.idempotence": "true",
+    # A letter that is sent twice replaces itself, so there is no need for an idempotent producer, which would say of a
+    # missing right only that it has failed.
+    "acks": "all",
     "message.timeout.ms": f"{1000 * ANSWER_S:.0f}",
     "message.max.bytes": str(DEAD_LETTER_MESSAGE_BYTES),
 }
@@ -122,7 +124,9 @@ class DeadLetterTopic:
         if failed or waiting:
             self._producer = None
             why = failed[0].str() if failed else "no answer"
-            raise DeadLettersFail(f"topic {self._topic} takes no dead letters: {why}")
+            unauthorized = failed and failed[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+            hint = f"; grant this user WRITE on {self._topic}" if unauthorized else ""
+            raise DeadLettersFail(f"topic {self._topic} takes no dead letters: {why}{hint}")
 
     def _reader(self) -> Consumer:
         if self._consumer is None:

@@ -108,15 +108,17 @@ def test_everything_expired_is_no_reason_to_wait(broker: Cluster, prefix: str, t
     assert seqs_in(url, tmp_path) == []
 
 
-@pytest.mark.parametrize("damaged", ["events", "header"])
+@pytest.mark.parametrize(("damaged", "compression"), [("events", "none"), ("events", "zstd"), ("header", "none")])
 def test_a_batch_damaged_on_the_disk_of_the_broker_is_told_and_nothing_else_is_lost(
-    damaged: str, own_broker: Cluster, prefix: str, tmp_path: Path, url: str
+    damaged: str, compression: str, own_broker: Cluster, prefix: str, tmp_path: Path, url: str
 ) -> None:
     kafka_tasks.make_topics(own_broker.url, prefix)
     send(own_broker, prefix, 0)
     # One batch of three events.
     kafka_tasks.send(
-        own_broker.url, [(f"{prefix}.metric", b"", value_of(seq)) for seq in (1, 2, 3)], **{"linger.ms": 500}
+        own_broker.url,
+        [(f"{prefix}.metric", b"", value_of(seq)) for seq in (1, 2, 3)],
+        **{"linger.ms": 500, "compression.type": compression},
     )
     send(own_broker, prefix, 4)
     (node,) = own_broker.nodes

@@ -135,6 +135,23 @@ def test_the_smallest_rights_suffice_and_what_is_missing_is_named(
     assert secured.end_offset(f"{prefix}.dead_letter") == 1
 
 
+def test_without_the_right_to_keep_dead_letters_nothing_is_committed_and_the_right_is_named(
+    secured: Cluster, prefix: str, tmp_path: Path, url: str
+) -> None:
+    kafka_tasks.make_topics(secured.url, prefix)
+    kafka_tasks.produce(secured.url, prefix, {"metric": [batch_record(0), batch_record(1, names=("lr", "n" * 2000))]})
+    allow(secured, "worker", ResourceType.TOPIC, prefix, AclOperation.READ)
+    allow(secured, "worker", ResourceType.GROUP, f"{prefix}.ingest", AclOperation.READ)
+    with RunningWorker(as_user(secured, "worker", "secret", tmp_path, prefix, url)) as worker:
+        line = worker.wait_for_words("takes no dead letters")
+        assert f"grant this user WRITE on {prefix}.dead_letter" in line["message"]
+        assert committed(secured, prefix).get(("metric", 0), 0) <= 0
+        allow(secured, "worker", ResourceType.TOPIC, f"{prefix}.dead_letter", AclOperation.WRITE)
+        until(lambda: committed(secured, prefix).get(("metric", 0)) == 2)
+        assert worker.stop() == 0
+    assert secured.end_offset(f"{prefix}.dead_letter") == 1
+
+
 def test_who_looks_at_dead_letters_needs_the_topic_and_its_group_and_is_told(
     secured: Cluster, prefix: str, tmp_path: Path, url: str
 ) -> None:
