@@ -83,6 +83,24 @@ def test_a_worker_whose_store_hangs_stays_in_its_group_and_says_so_and_goes_on_w
     assert not [line for line in worker.lines() if "answers" in line["message"]]
 
 
+def test_an_insert_that_is_never_answered_is_sent_again_after_its_time_and_counts_once(
+    broker: Cluster, prefix: str, tmp_path: Path, url: str, front: RunningFront
+) -> None:
+    kafka_tasks.make_topics(broker.url, prefix)
+    hasty = "import runstream_ingest.connect as c; c.server.__kwdefaults__['timeout_s'] = 2; " + WORKER
+    with RunningWorker(environment(tmp_path, broker, prefix, url), code=hasty) as worker:
+        until(lambda: worker.health()[0] == 200)
+        front.fail("hold", table="^landing_metric$")
+        send(broker, prefix, 0)
+        front.inserts(holding=1)
+        until(lambda: committed(broker, prefix).get(("metric", 0)) == 1)
+        assert worker.metric("retries_total") == 1
+        # Now the first one is done after all.
+        front.release()
+        assert worker.stop() == 0
+    assert stored_seqs(url, tmp_path) == [(str(RUN), 0, 0)]
+
+
 def test_a_store_that_keeps_failing_is_named_in_the_log(
     broker: Cluster, prefix: str, tmp_path: Path, url: str, front: RunningFront
 ) -> None:
