@@ -186,6 +186,7 @@ class Attempt:
             courier,
             position=lambda: self.writer.position,
             moment=self.writer.moment_us,
+            emptied=lambda: self._let_go(ring),
             heartbeat_s=settings.heartbeat_s,
             warn=self._notices.warn,
         )
@@ -226,13 +227,12 @@ class Attempt:
             self._starting.join(timeout_s)
         if self._shipper is None:
             return True
-        ring = self.writer.ring
         self.note_end(state, error)
-        delivered = self._shipper.finish(timeout_s)
-        if delivered:
-            self.writer.let_go()
-            self._forget_pointer(ring)
-        return delivered
+        return self._shipper.finish(timeout_s)
+
+    def _let_go(self, ring: Ring) -> None:
+        self.writer.let_go()
+        self._forget_pointer(ring)
 
     def _forget_pointer(self, ring: Ring) -> None:
         if ring.path is not None:

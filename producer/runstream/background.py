@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .attempt import Attempt
 from .description import Captured
+from .forks import no_fork
 from .notices import Notices
 
 CAPTURE_PATIENCE_S = 1.0
@@ -54,13 +55,15 @@ class Background:
         return threading.Thread(target=fenced, name=f"runstream-{name}", daemon=True)
 
     def _capture_once(self) -> None:
-        from .capture import capture_run
+        with no_fork:
+            from .capture import capture_run
 
         self._attempt.describe(Captured(**capture_run(self._attempt.run.identity, sys.orig_argv)))
 
     def _sample(self) -> None:
-        from .system.election import NodeElection
-        from .system.sampler import SystemSampler
+        with no_fork:
+            from .system.election import NodeElection
+            from .system.sampler import SystemSampler
 
         run = self._attempt.run
         election = NodeElection(run.run_id, run.identity.node)

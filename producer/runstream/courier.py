@@ -112,6 +112,7 @@ class Courier:
     def let_go_of_journal(self) -> None:
         """Let go of the journal's memory: nothing is sent any more."""
         self._cutter.close()
+        self._transport.seal()
 
     def leave_to_parent(self) -> None:
         """In a forked child: let go of locks."""

@@ -31,16 +31,21 @@ class Shipper:
         *,
         position: Callable[[], int],
         moment: Callable[[], int],
+        emptied: Callable[[], None],
         heartbeat_s: float,
         warn: Callable[[str, str], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`position` is the writer's, `moment` the attempt's clock in µs."""
+        """`position` is the writer's, `moment` the attempt's clock in µs.
+
+        `emptied()` is called when nothing of the journal is needed any more, from the thread.
+        """
         self._ring = ring
         self._courier = courier
         self._ahead = Ahead(ring)
         self._position = position
         self._moment = moment
+        self._emptied = emptied
         self._heartbeat_s = heartbeat_s
         self._warn = warn
         self._monotonic = monotonic
@@ -122,6 +127,7 @@ class Shipper:
         deliver_all(courier)
         courier.let_go_of_journal()
         self._ring.close(remove=True)
+        self._emptied()
         while courier.backlog is not None:
             courier.bring_backlog(LAST_RETRY_S)
         courier.close()

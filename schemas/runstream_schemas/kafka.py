@@ -130,7 +130,8 @@ def check_url(url: str) -> None:
         raise SettingsError("url holds a user for the broker; give it as RUNSTREAM_KAFKA_USERNAME and …_PASSWORD")
     for broker in rest.split(","):
         host, _, port = broker.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host:
+        bare = ":" in host and not host.startswith("[")  # an IPv6 address, whose end looks like a port
+        if not host or bare or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host:
             raise SettingsError(f"url names the broker {broker!r}; use kafka://host:port[,host:port]")
 
 

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 
 PIECE_BYTES = 4096
+SILENCE_S = 0.5
+"""How long a connection to this machine is without an answer when nobody will give one."""
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER that makes `close` send a reset."""
 
@@ -40,6 +42,9 @@ class Proxy:
         self._quality = (math.inf, 0.0)
         self._turn = threading.Lock()
         self._connections: set[_Connection] = set()
+        self._accepts = threading.Event()
+        self._accepts.set()
+        self._waiting: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", port))
 
     def __enter__(self) -> "Proxy":
@@ -47,14 +52,29 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.heal()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self.heal()
         self.cut()
 
     def swallow(self) -> None:
         """A black hole: connections stay open, and not a byte passes until `heal`."""
         self._flows.clear()
+
+    def drop(self) -> None:
+        """A black hole that takes no new connections either: a SYN gets no answer, as the kernel does it to a listener
+        that accepts nobody while its queue is full."""
+        self.swallow()
+        self._accepts.clear()
+        self._listener.listen(0)
+        while True:
+            client = socket.socket()
+            self._waiting.append(client)
+            client.settimeout(SILENCE_S)
+            try:
+                client.connect(("127.0.0.1", self.port))
+            except TimeoutError:
+                return
 
     def forget(self) -> None:
         """On the connections of now nothing ever passes again, and nobody is told: so firewalls restart."""
@@ -72,6 +92,11 @@ class Proxy:
 
     def heal(self) -> None:
         """A good network again. What was held back is not lost, what was forgotten is."""
+        for client in self._waiting:
+            client.close()
+        self._waiting.clear()
+        self._listener.listen()
+        self._accepts.set()
         self.slow(math.inf, 0.0)
         self._flows.set()
 
@@ -81,6 +106,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return  # it is closed
+            self._accepts.wait()
             threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:

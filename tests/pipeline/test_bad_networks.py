@@ -1,4 +1,4 @@
-"""Networks that swallow, forget, cut, delay or slow down what is sent: everything arrives, once."""
+"""Networks that swallow, forget, cut, delay or slow down what is sent, or let nobody in: everything arrives, once."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ from kafka_worker import until
 from oracle import assert_all_is_there
 from proxy import Proxy
 from server import Server
-from whole_pipeline import HASTY, Pipeline
+from whole_pipeline import HASTY, RECOVERY_S, Pipeline
 
 from broker.fixtures import require_broker
 from broker.kafka import Cluster, free_ports
@@ -69,6 +69,37 @@ def test_whatever_the_network_does_between_a_trainer_and_the_broker_everything_a
         pipeline.wait_until_seen()
         until(lambda: not pipeline.spilled())
         assert all(outcome.delivered for outcome in pipeline.stop_training())
+        pipeline.wait_until_stored()
+        assert worker.stop() == 0
+        assert_all_is_there(pipeline)
+        assert pipeline.left_behind() == []
+
+
+def test_a_network_that_answers_nobody_who_wants_to_connect_holds_up_no_trainer_and_loses_nothing(
+    cluster: Cluster, to_broker: Proxy, prefix: str, tmp_path: Path, server: Server
+) -> None:
+    with Pipeline(cluster, prefix, tmp_path, server.store()) as pipeline:
+        worker = pipeline.worker()
+        far = f"kafka://127.0.0.1:{to_broker.port}"
+        before = pipeline.trainer(url=far, options=HASTY)
+        pipeline.wait_until_seen()
+        to_broker.drop()
+        short = pipeline.trainer(url=far, finish_s=0.5)
+        patient = pipeline.trainer(url=far, options=HASTY)
+        for trainer in (short, patient):
+            trainer.wait_until_it_logs()
+        lasted = short.life.begun
+        until(lambda: short.life.begun > lasted + 500)
+        short.ask_to_finish()
+        ended = short.outcome()
+        assert not ended.delivered and "does not answer" in ended.said and "runstream sync" in ended.said
+        until(lambda: len({segment.parents[1] for segment in pipeline.spilled()}) == 2)
+        to_broker.heal()
+        pipeline.wait_until_seen(before, patient)
+        until(lambda: not pipeline.spilled(), RECOVERY_S)
+        assert all(outcome.delivered for outcome in pipeline.stop_training())
+        done = pipeline.command("sync")
+        assert done.returncode == 0, done.stderr
         pipeline.wait_until_stored()
         assert worker.stop() == 0
         assert_all_is_there(pipeline)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import topics
+from runs import start
 from topics import sync
 
 from broker.kafka import Cluster
@@ -87,8 +88,7 @@ def test_a_forked_child_that_lives_on_does_not_hold_its_parents_spill(
         while not any(files for *_, files in os.walk({str(tmp_path / "spill")!r}) if "lock" not in files):
             time.sleep(0.01)
         pid = os.fork()
-        if pid == 0: time.sleep(60)
-        print(pid, flush=True)
+        if pid == 0: print(os.getpid(), flush=True)
         time.sleep(60)
         """,
         RUNSTREAM_KAFKA_OPTIONS=topics.QUICK,
@@ -102,3 +102,28 @@ def test_a_forked_child_that_lives_on_does_not_hold_its_parents_spill(
     finally:
         os.kill(child, signal.SIGKILL)
     assert topics.steps(topics.records(own_broker.url, prefix)) == [1]
+
+
+def test_a_run_that_ended_while_the_broker_was_away_keeps_one_file_open(prefix: str, tmp_path: Path) -> None:
+    """A sweep in one process would run out of them."""
+    runs = [start(tmp_path, url="kafka://127.0.0.1:1") for _ in range(2)]
+    for run in runs:
+        run.log({"m": 1.0})
+        run.set_tag("k", "v")
+        run.finish(timeout=0)
+    topics.wait_until(lambda: not list((tmp_path / "journal").glob("*.journal")))
+    assert len(topics.spilled(tmp_path)) >= 2 * 3
+    topics.wait_until(lambda: open_files(tmp_path) == ["lock", "lock"])
+
+
+def open_files(directory: Path) -> list[str]:
+    """Names of the files below a directory that this process has open."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            target = descriptor.readlink()
+        except OSError:
+            continue  # closed meanwhile
+        if directory in target.parents:
+            found.append(target.name)
+    return sorted(found)

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from runstream_schemas.settings import without_password
 
+from ..forks import no_fork
 from .manifest import Address
 from .snapshot import clone_file
 
@@ -107,13 +108,16 @@ class FsspecRoot:
 
     def __init__(self, url: str, protocol: str) -> None:
         try:
-            import fsspec
+            with no_fork:
+                import fsspec
         except ImportError:
             raise RootError(
                 f"the artifact root {without_password(url)} needs fsspec: pip install 'runstream[artifacts]'"
             ) from None
         try:
             self._files: Any
+            with no_fork:
+                fsspec.get_filesystem_class(protocol)  # imports it; below it may wait for a server
             self._files, self._base = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError) as error:
             raise RootError(f"the artifact root {without_password(url)} cannot be used: {error}") from error

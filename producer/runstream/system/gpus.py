@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from ..forks import no_fork
+
 _NO_GPU_MACHINE: Final = ("NVMLError_LibraryNotFound", "NVMLError_DriverNotLoaded", "NVMLError_NoPermission")
 """What NVML says on a machine without its driver: nothing is broken there."""
 
@@ -71,7 +73,8 @@ def open_gpus(environ: Mapping[str, str], nvml: Any = None) -> Gpus | None:
     """
     if nvml is None:
         try:
-            nvml = importlib.import_module("pynvml")
+            with no_fork:
+                nvml = importlib.import_module("pynvml")
         except ImportError:
             return None
     try:

@@ -46,6 +46,9 @@ class Transport(Protocol):
     def acknowledged(self, timeout_s: float) -> int:
         """All shipments below this number need the journal no more; waits up to the timeout for a change."""
 
+    def seal(self) -> None:
+        """Nothing is sent any more: let go of files that only take what is sent. Raises nothing."""
+
     def leave_to_parent(self) -> None:
         """In a forked child: let go of locks. Nothing else may be called after it."""
 

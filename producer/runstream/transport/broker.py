@@ -5,20 +5,23 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from runstream_schemas.kafka import KafkaSettings, message_key
 
-from .connection import Connection, connect, renew
+from .connection import BATCH_BYTES, Connection, connect, renew
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError
 
 POLL_S: Final = 0.05
 """Another run's thread may be given our report: who waits looks for it so often."""
+AT_ONCE: Final = 5
+"""Messages of one topic with the client, unless more fit into one batch. It has so many of one partition on the way; as
+long as it has more than that of an idempotent producer, its thread takes a whole core until the broker answers."""
 METRIC: Final = "metric"
 
 
@@ -42,6 +45,15 @@ class Report:
     error: KafkaError | None
 
 
+@dataclass(slots=True)
+class _Lane:
+    """The messages of one topic: in order, and none waits for another topic's."""
+
+    unsent: deque[Offer] = field(default_factory=deque)
+    sent: int = 0
+    """How many the client has, without a report."""
+
+
 class Broker:
     """Sends the messages of one rank, in order. Owned by one thread; connects when it is first used.
 
@@ -61,7 +73,7 @@ class Broker:
         self._key = message_key(run_id, rank)
         self._monotonic = monotonic
         self._connection: Connection | None = None
-        self._unsent: deque[Offer] = deque()
+        self._lanes: dict[str, _Lane] = {}
         self._on_the_way: dict[int, Offer] = {}
         # Any thread that polls the shared client puts reports in here.
         self._inbox: deque[tuple[Connection, Offer, KafkaError | None]] = deque()
@@ -94,15 +106,14 @@ class Broker:
         return complaint(error, self.url, self.settings, topic)
 
     def offer(self, offer: Offer) -> None:
-        """Send a message; its report comes later."""
+        """Take over a message, to be sent by `reports`, which tells its outcome in the end."""
         self._connected()
         self._on_the_way[id(offer)] = offer
-        self._unsent.append(offer)
+        self._lane(offer).unsent.append(offer)
         self.waiting_bytes += len(offer.datum)
-        self._send()
 
     def reports(self, timeout_s: float) -> list[Report]:
-        """What became of offers since the last call; waits up to the timeout for the first."""
+        """Send, and tell what became of offers since the last call; waits up to the timeout for the first."""
         until = self._monotonic() + timeout_s
         while True:
             self._send()
@@ -113,11 +124,19 @@ class Broker:
                 return found
 
     def _send(self) -> None:
-        from confluent_kafka import KafkaException
-
         connection = self._connected()
-        while self._unsent:
-            offer = self._unsent[0]
+        for lane in self._lanes.values():
+            self._send_lane(connection, lane)
+
+    def _send_lane(self, connection: Connection, lane: _Lane) -> None:
+        from confluent_kafka import KafkaException  # loaded by `connect`, which keeps forks away from that
+
+        room = BATCH_BYTES if lane.sent == 0 else 0
+        while lane.unsent:
+            offer = lane.unsent[0]
+            room -= len(offer.datum)
+            if lane.sent >= AT_ONCE and room < 0:
+                return
             try:
                 connection.producer.produce(
                     self.settings.topic(offer.event),
@@ -132,16 +151,18 @@ class Broker:
                     self._break(raised.args[0])
                     return
                 self._inbox.append((connection, offer, raised.args[0]))
-            self._unsent.popleft()
+            lane.unsent.popleft()
+            lane.sent += 1
 
     def _note(self, connection: Connection, offer: Offer, error: KafkaError | None, _: Any) -> None:
         self._inbox.append((connection, offer, error))
 
     def _poll(self, timeout_s: float) -> None:
+        producer = self._connected().producer
         from confluent_kafka import KafkaException
 
         try:
-            self._connected().producer.poll(timeout_s)
+            producer.poll(timeout_s)
         except (KafkaException, SystemError):
             pass  # a fatal error, for which the next message is refused as well
 
@@ -157,6 +178,7 @@ class Broker:
                 self._break(error)
                 continue
             del self._on_the_way[id(offer)]
+            self._lane(offer).sent -= 1
             self.waiting_bytes -= len(offer.datum)
             found.append(Report(offer, error))
         return found
@@ -167,11 +189,17 @@ class Broker:
             if connect(self.url, self.settings) is not self._connection:
                 # It has nothing of what the broken one did not deliver.
                 self._connection, self._broken = None, False
-                self._unsent = deque(self._on_the_way.values())
+                self._lanes.clear()
+                for offer in self._on_the_way.values():
+                    self._lane(offer).unsent.append(offer)
         if self._connection is None:
             self._connection = connect(self.url, self.settings)
-            self.topic_trouble = self._connection.meet(self.settings.topic(METRIC))
+            found = self._connection.meet(self.settings.event_topics)
+            self.topic_trouble = found.get(self.settings.topic(METRIC))
         return self._connection
+
+    def _lane(self, offer: Offer) -> _Lane:
+        return self._lanes.setdefault(offer.event, _Lane())
 
     def _break(self, error: KafkaError) -> None:
         self._broken, self._broken_by = True, error

@@ -31,6 +31,13 @@ def is_settings(code: int) -> bool:
     return code in _SETTINGS or code in _RIGHTS
 
 
+def says_more(code: int, than: int) -> bool:
+    """Whether an error says more of what to mend than the one before it, or something newer."""
+    if is_settings(than):
+        return is_settings(code)  # that no broker is up, say, follows from them
+    return code != KafkaError._ALL_BROKERS_DOWN  # it comes with the reason of each
+
+
 def is_refusal(code: int) -> bool:
     """Whether the broker is well and does not want this message."""
     return code in _REFUSALS

@@ -9,12 +9,15 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from runstream_schemas.kafka import KafkaSettings, client_config
+
+from ..forks import no_fork
+from ..timeouts import Deadline
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Producer
@@ -27,10 +30,12 @@ QUEUE_KIB: Final = 32 * 1024
 """Memory for messages on their way, all runs of the process together."""
 BATCH_BYTES: Final = 1_000_000
 """One batch a request, as large as a broker takes by default."""
-LINGER_MS: Final = 5
+LINGER_MS: Final = 1
 """Events of one shipment leave together; the shipper has lingered already."""
 FIRST_ANSWER_S: Final = 1.0
 """How long the first message waits for the connection."""
+RECONNECT_MS: Final = 20
+"""First pause before a lost connection is made again, doubled each time up to a second."""
 RENEWAL_S: Final = 5.0
 """Time between two clients when the broker refuses each for good: until somebody mends its rights, say."""
 
@@ -55,6 +60,10 @@ def producer_config(url: str, settings: KafkaSettings) -> dict[str, str]:
         "batch.size": str(BATCH_BYTES),
         "queue.buffering.max.kbytes": str(QUEUE_KIB),
         "message.timeout.ms": str(DELIVERY_MS),
+        # Connections of a new client wait for each other half as long: 50 ms of a short run's end.
+        "reconnect.backoff.ms": str(RECONNECT_MS),
+        # A misspelt prefix would make topics that nobody reads, and no topic with what `topics create` gives it.
+        "allow.auto.create.topics": "false",
         # A topic that is missing is told, and its messages are spilled, before all others wait for them.
         "topic.metadata.propagation.max.ms": str(MISSING_TOPIC_MS),
         # The same partition for a key as every other client of Kafka chooses.
@@ -71,6 +80,10 @@ class Connection:
         """Raises Unusable."""
         from confluent_kafka import KafkaException, Producer
 
+        from .complaints import says_more
+
+        self._says_more = says_more
+        import_module("confluent_kafka.admin")  # `list_topics` would, where nothing keeps forks away
         try:
             self.producer: Producer = Producer({**config, "error_cb": self._on_error, "logger": client_log})
         except (KafkaException, ValueError, TypeError) as error:
@@ -85,38 +98,36 @@ class Connection:
         self._met = False
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.producer))
 
-    def meet(self, topic: str) -> KafkaError | None:
-        """Wait for the first connection, a moment at most; what is wrong with the topic. Once only.
+    def meet(self, topics: Iterable[str]) -> dict[str, KafkaError | None]:
+        """Wait for the first connection, a moment at most; what is wrong with each topic, None for nothing. Once only.
 
-        A client that is given a message before it is connected sends it half a second later.
+        A client that is given a message before it is connected sends it half a second later, and one that does not
+        know the message's topic up to 0.1 s later.
         """
         from confluent_kafka import KafkaException
 
+        found: dict[str, KafkaError | None] = {}
         if self._met:
-            return None
+            return found
         self._met = True
+        deadline = Deadline(FIRST_ANSWER_S)
         try:
-            error: KafkaError | None = self.producer.list_topics(topic, FIRST_ANSWER_S).topics[topic].error
+            for topic in topics:
+                found[topic] = self.producer.list_topics(topic, deadline.left_s).topics[topic].error
         except (KafkaException, KeyError):
-            return None  # the client itself tells why
-        return error
+            pass  # the client itself tells why
+        return found
 
     def release(self) -> None:
         """Let the client be destroyed once nobody uses it."""
         ctypes.pythonapi.Py_DecRef(ctypes.py_object(self.producer))
 
     def _on_error(self, error: KafkaError) -> None:
-        from .complaints import is_settings
-
-        # What follows from wrong settings, such as that no broker is up, says less than they do.
-        if self.trouble is None or is_settings(error.code()) or not is_settings(self.trouble.code()):
+        if self.trouble is None or self._says_more(error.code(), self.trouble.code()):
             self.trouble = error
 
 
 _connections: dict[tuple[tuple[str, str], ...], Connection] = {}
-_guard = threading.Lock()
-# No fork meanwhile: the child would find a module half imported, or a client half made.
-os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_guard.release)
 os.register_at_fork(after_in_child=_connections.clear)
 
 
@@ -124,7 +135,7 @@ def connect(url: str, settings: KafkaSettings) -> Connection:
     """This process's client for these settings. Raises Unusable."""
     config = producer_config(url, settings)
     key = tuple(sorted(config.items()))
-    with _guard:
+    with no_fork:
         found = _connections.get(key)
         if found is None:
             found = _connections[key] = Connection(config)
@@ -133,7 +144,7 @@ def connect(url: str, settings: KafkaSettings) -> Connection:
 
 def renew(broken: Connection) -> None:
     """Have the next `connect` make another client: this one is refused for good. Not more often than RENEWAL_S."""
-    with _guard:
+    with no_fork:
         if time.monotonic() - broken.made_at < RENEWAL_S:
             return
         for key, connection in list(_connections.items()):

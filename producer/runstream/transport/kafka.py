@@ -126,6 +126,10 @@ class KafkaTransport:
             self._acknowledged = self._parcels.popleft().number + 1
         return self._acknowledged
 
+    def seal(self) -> None:
+        """Let go of the spill's segments: of many runs that wait for one broker, each would keep six files open."""
+        self._spill.seal()
+
     def leave_to_parent(self) -> None:
         """Let go of the spill's lock."""
         self._spill.leave_to_parent()
@@ -152,7 +156,7 @@ class KafkaTransport:
         if silence_s > (LOCKED_OUT_S if self._broker.is_locked_out else QUIET_S):
             self._complain(self._broker.trouble)
         if now >= self._disk_at:
-            if silence_s > PATIENCE_S and any(parcel.waiting for parcel in self._parcels) and self._pressed():
+            if silence_s > PATIENCE_S and (self._probe is not None or self._pressed()):
                 self._empty_into_spill()
             self._offer_homeless()
         self._send_waiting()
@@ -214,7 +218,7 @@ class KafkaTransport:
                 self._broker.offer(offer)
 
     def _empty_into_spill(self) -> None:
-        """Make room in the journal: the broker is silent. What is with the client may arrive a second time."""
+        """Wait no more, the broker is away or the journal fills up. What the client has may arrive a second time."""
         try:
             for parcel in self._parcels:
                 if parcel.waiting:

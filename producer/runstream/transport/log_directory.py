@@ -103,6 +103,10 @@ class LogDirectory:
         """All that was sent."""
         return self._acknowledged
 
+    def seal(self) -> None:
+        """Close all segments."""
+        self.close()
+
     def leave_to_parent(self) -> None:
         """There is no lock."""
 

@@ -95,8 +95,12 @@ class Spill:
         """A segment that waits, of none of those events; nothing is written to it any more."""
         waiting = [path for path in self._points if path.parent.name not in but]
         if waiting:
-            self._log.close()
+            self.seal()
         return min(waiting, key=lambda path: ORDER.index(path.parent.name), default=None)
+
+    def seal(self) -> None:
+        """Close the segments that are written to; another message would begin new ones."""
+        self._log.close()
 
     def postpone(self, segment: Path) -> None:
         """Have all others of its event come before it."""
