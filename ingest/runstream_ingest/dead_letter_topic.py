@@ -131,6 +131,8 @@ class DeadLetterTopic:
     def _reader(self) -> Consumer:
         if self._consumer is None:
             reading = {"group.id": self._group, "enable.auto.commit": False, "enable.partition.eof": True}
+            # The broker tells the end of a partition when it has waited so long for more.
+            reading |= {"fetch.wait.max.ms": 10}
             self._consumer = Consumer({**self._config, **reading})
         return self._consumer
 

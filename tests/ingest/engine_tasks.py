@@ -13,10 +13,10 @@ from ingest_support import (
     batch_record,
     batches,
     datum,
-    everything,
     load_and_read,
     segment_path,
     settings_in,
+    visible,
     write_history,
     write_segment,
 )
@@ -156,8 +156,9 @@ def loosened(directory: Path) -> None:
 
 def deleted_space(directory: Path) -> dict[str, Any]:
     write_history(directory / "log")
-    before = load_and_read(directory, directory / "log")
     with open_store(settings_in(directory)) as store:
+        load_new(store, [directory / "log"])
+        before = visible(store)
         other = f"SELECT count() FROM point WHERE run_id = '{OTHER}'"
         had = store.client.query(other).result_rows[0][0]
         runs = free_deleted(store.client)
@@ -166,7 +167,7 @@ def deleted_space(directory: Path) -> dict[str, Any]:
             assert time.monotonic() < deadline
         has = store.client.query(other).result_rows[0][0]
         again = free_deleted(store.client)
-        after = everything(store)
+        after = visible(store)
     return {"had": had, "runs": runs, "has": has, "again": again, "same": before == after}
 
 

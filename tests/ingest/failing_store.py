@@ -32,6 +32,18 @@ def mend_store(store: Store) -> None:
     store.client.command("CREATE MATERIALIZED VIEW zz_second TO second AS SELECT seq, 1 AS ok FROM landing_metric")
 
 
+def broken(directory: Path) -> None:
+    """The store of a directory fails from now on for the batch with seq 3."""
+    with open_store(settings_in(directory)) as store:
+        break_store(store)
+
+
+def mended(directory: Path) -> None:
+    """It fails no more."""
+    with open_store(settings_in(directory)) as store:
+        mend_store(store)
+
+
 def failing_view(directory: Path) -> dict[str, Any]:
     """A second view throws while the first has written; then it is mended."""
     write_segment(segment_path(directory / "log", "metric"), batches(5))
@@ -62,8 +74,7 @@ def failing_view(directory: Path) -> dict[str, Any]:
 def followed_while_failing(directory: Path) -> dict[str, Any]:
     """A worker follows into a store that fails; when it says so, the store is opened here and mended."""
     write_segment(segment_path(directory / "log", "metric"), batches(5))
-    with open_store(settings_in(directory)) as store:
-        break_store(store)
+    broken(directory)
     stop = threading.Event()
     said: list[str] = []
     loads: list[int] = []
@@ -73,8 +84,7 @@ def followed_while_failing(directory: Path) -> dict[str, Any]:
         with (directory / ".runstream" / "store.lock").open() as file:
             # Raises while anybody holds the store.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with open_store(settings_in(directory)) as store:
-            mend_store(store)
+        mended(directory)
 
     def loaded(result: Loaded) -> None:
         loads.append(result.points)

@@ -16,6 +16,8 @@ RUN = UUID("01935000-0000-7000-8000-000000000001")
 OTHER = UUID("01935000-0000-7000-8000-000000000002")
 VIEWS = ("runs", "params", "tags", "points", "metric_summary", "metric_summary_by_rank", "artifacts", "models")
 VIEWS += ("attempts", "environment", "ledger")
+TABLES = ("rollup_16", "rollup_coarse", "series")
+"""What charts are drawn from, besides the views."""
 
 
 def settings_in(directory: Path) -> Settings:
@@ -59,8 +61,12 @@ def write_history(log: Path) -> None:
 
 
 def history() -> dict[str, list[events.Event]]:
-    """A small history with every kind of event, two runs, a resumed attempt, NaN and a deletion."""
-    later = events.ATTEMPT + 60_000_000
+    """A small history with every kind of event, two runs, a resumed attempt, NaN, steps logged again, extremes that
+    occur twice, a deletion, and older and newer events of one thing.
+    """
+    begin, later = events.ATTEMPT, events.ATTEMPT + 60_000_000
+    times = [begin + 300_000 + number for number in range(4)]
+    again = events.frame([5, 5, 5, 6], times, {"train/loss": [1.0, float("nan"), 96 / 7, -2.0]})
     resumed = events.metric(
         RUN,
         [events.frame([150, 151], [later + 1, later + 2], {"train/loss": [0.25, float("nan")]})],
@@ -68,15 +74,25 @@ def history() -> dict[str, list[events.Event]]:
     )
     return {
         "run": [events.run(RUN), events.run(RUN, attempt=later), events.run(OTHER, name="calm-crow")],
-        "param": [events.param(RUN, "lr", '"0.1"'), events.param(OTHER, "lr", '"0.2"')],
-        "tag": [events.tag(RUN, "team", "vision"), events.deletion(OTHER, events.ATTEMPT + 5)],
+        "param": [
+            events.param(RUN, "lr", '"0.3"'),
+            events.param(RUN, "lr", '"0.1"', time=begin + 9),
+            events.param(OTHER, "lr", '"0.2"'),
+        ],
+        "tag": [
+            events.tag(RUN, "team", "audio"),
+            events.tag(RUN, "team", "vision", time=begin + 9),
+            events.deletion(OTHER, begin + 5),
+        ],
         "artifact": [events.artifact(RUN, "model.pt", type="model", aliases=["best"])],
         "status": [
-            events.status(RUN, attempt=later, state="finished", final=True, logged=4, queued=4, last_seq=0),
-            events.status(RUN, final=True, state="killed", logged=400, queued=400, last_seq=9),
+            events.status(RUN, attempt=later, state="finished", final=True, logged=2, queued=2, last_seq=0),
+            events.status(RUN, time=begin + 9, logged=100, queued=80, last_seq=1),
+            events.status(RUN, final=True, state="killed", logged=404, queued=404, last_seq=10),
         ],
         "metric": [
             *(batch_record(seq) for seq in range(10)),
+            events.metric(RUN, [again], seq=10),
             resumed,
             *(batch_record(s, run_id=OTHER) for s in range(3)),
         ],
@@ -84,12 +100,21 @@ def history() -> dict[str, list[events.Event]]:
 
 
 def everything(store: Store) -> dict[str, list[str]]:
-    """The rows of every public view, comparable: sorted, as text."""
-    return {view: sorted(map(repr, store.client.query(f"SELECT * FROM {view}").result_rows)) for view in VIEWS}
+    """The rows of every public view and of the tables behind charts, comparable: sorted, as text."""
+    return visible(store) | {table: _rows(store, f"{table} FINAL") for table in TABLES}
+
+
+def visible(store: Store) -> dict[str, list[str]]:
+    """The rows of every public view alone."""
+    return {view: _rows(store, view) for view in VIEWS}
+
+
+def _rows(store: Store, source: str) -> list[str]:
+    return sorted(map(repr, store.client.query(f"SELECT * FROM {source}").result_rows))
 
 
 def load_and_read(directory: Path, *logs: Path) -> dict[str, list[str]]:
-    """Load log directories into the store of a directory; what every view then shows."""
+    """Load log directories into the store of a directory; what it then shows."""
     with open_store(settings_in(directory)) as store:
         load_new(store, logs)
         return everything(store)

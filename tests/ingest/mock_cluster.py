@@ -30,6 +30,8 @@ class MockCluster:
         assert library is not None, "the wheel of confluent-kafka holds no librdkafka"
         for name in ("rd_kafka_new", "rd_kafka_mock_cluster_new", "rd_kafka_conf_new"):
             getattr(library, name).restype = ctypes.c_void_p
+        library.rd_kafka_mock_get_requests.restype = ctypes.POINTER(ctypes.c_void_p)
+        library.rd_kafka_mock_request_api_key.restype = ctypes.c_int16
         library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
         reason = ctypes.create_string_buffer(512)
         producer = library.rd_kafka_new(0, ctypes.c_void_p(library.rd_kafka_conf_new()), reason, 512)
@@ -39,6 +41,7 @@ class MockCluster:
         # Its first rebalance waits three seconds by default, longer than a member may be silent here.
         library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, ctypes.c_int32(0))
         assert library.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1) == 0
+        library.rd_kafka_mock_start_request_tracking(self._cluster)
 
     def __enter__(self) -> "MockCluster":
         return self
@@ -57,3 +60,11 @@ class MockCluster:
         self._rk.rd_kafka_mock_push_request_errors_array(
             self._cluster, ctypes.c_int16(request), ctypes.c_size_t(len(errors)), array
         )
+
+    def requests(self, request: int) -> int:
+        """How many requests of a kind have come."""
+        count = ctypes.c_size_t()
+        found = self._rk.rd_kafka_mock_get_requests(self._cluster, ctypes.byref(count))
+        kinds = [self._rk.rd_kafka_mock_request_api_key(ctypes.c_void_p(found[n])) for n in range(count.value)]
+        self._rk.rd_kafka_mock_request_destroy_array(found, count)
+        return kinds.count(request)

@@ -102,7 +102,7 @@ def stage(in_engine: InEngine, tmp_path_factory: pytest.TempPathFactory) -> Stag
     """A migrated, empty store beside a log with history, of which one batch is cut short."""
     stage = Stage(tmp_path_factory.mktemp("crashes"))
     write_history(stage.directory / "log")
-    write_segment(segment_path(stage.directory / "log", "metric", number=1), [batches(11)[10][:-1]])
+    write_segment(segment_path(stage.directory / "log", "metric", number=1), [batches(12)[11][:-1]])
     in_engine(tasks.prepared_store, stage.directory)
     stage.begins_here()
     return stage

@@ -90,7 +90,7 @@ def test_the_commands_work_with_a_server(front: RunningFront, tmp_path: Path) ->
     worker = worker_process.WORKER
     assert "up to date" in run(worker, "migrate", *at)
     (loaded,) = run(worker, "run", "--once", "--json", "--log-dir", str(tmp_path / "log"), *at)
-    assert (loaded["points"], loaded["dead_letters"]) == (522, 1)
+    assert (loaded["points"], loaded["dead_letters"]) == (526, 1)
     (letter,) = run(worker, "deadletters", "list", "--json", *at[:2])
     assert "attempt_in_range" in letter["error"]
     replayed = run(worker, "deadletters", "replay", "--all", "--json", *at, status=ExitCode.INCOMPLETE)

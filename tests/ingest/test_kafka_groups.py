@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import http_stores
 import kafka_tasks
@@ -29,8 +28,9 @@ RANKS = 16
 """So many keys meet all partitions."""
 
 
-KILL_FOR_S = float(os.environ.get("RUNSTREAM_TEST_KILL_S", "8"))
-"""Workers are killed for so long: a minute shows more, and costs a minute."""
+GUESTS = 3
+KILLS = int(os.environ.get("RUNSTREAM_TEST_KILLS_UNDER_LOAD", "5"))
+"""More of them show more; tests/pipeline kills a worker for a minute."""
 
 
 class Load:
@@ -120,16 +120,17 @@ def test_workers_that_join_and_leave_under_load_lose_nothing_and_read_little_twi
     with Load(broker, prefix).running() as load, ExitStack() as stack:
         steady = stack.enter_context(RunningWorker(environ))
         until(lambda: steady.metric("partitions") == 6 * PARTITIONS)
-        for _ in range(3):
+        for _ in range(GUESTS):
             guest = stack.enter_context(RunningWorker(environ))
             until(lambda guest=guest: guest.metric("messages_total", outcome="stored") > 0)
             read += guest.metric("messages_read_total")
             assert guest.stop() == 0
         until(lambda: steady.metric("partitions") == 6 * PARTITIONS)
         read += steady.metric("messages_read_total")
+        assert steady.metric("rebalances_total") <= 1 + 2 * 2 * GUESTS, "no storm"
         assert steady.stop() == 0
     assert_complete(broker, prefix, url, tmp_path, load)
-    assert read < 1.5 * len(load.sent)
+    assert read < 1.2 * len(load.sent)
 
 
 def test_workers_killed_again_and_again_under_load_lose_nothing(
@@ -138,18 +139,14 @@ def test_workers_killed_again_and_again_under_load_lose_nothing(
     kafka_tasks.make_topics(broker.url, prefix, partitions=PARTITIONS)
     environ = environment(tmp_path, broker, prefix, url)
     dice = random.Random(4)
-    began = time.monotonic()
     with Load(broker, prefix).running() as load, ExitStack() as stack:
         workers = [stack.enter_context(RunningWorker(environ)) for _ in range(2)]
-        killed = 0
-        while time.monotonic() - began < KILL_FOR_S:
+        for _ in range(KILLS):
             victim = dice.randrange(2)
             until(lambda victim=victim: workers[victim].metric("messages_total", outcome="stored") > 0)
             time.sleep(dice.random())
             workers[victim].signal(signal.SIGKILL)
             workers[victim] = stack.enter_context(RunningWorker(environ))
-            killed += 1
-    assert killed > 1
     assert_complete(broker, prefix, url, tmp_path, load)
 
 
@@ -161,15 +158,18 @@ def test_events_that_come_three_times_in_other_batches_to_two_workers_change_not
     environ = environment(tmp_path, broker, prefix, url, RUNSTREAM_INGEST_BATCH_AGE_S="0")
     assert kafka_tasks.drain(environ).returncode == 0
     assert http_stores.shown(url, tmp_path) == model
-    for seed in range(2):
+    for number, again in enumerate([shuffled(prefix), backwards(prefix)], start=1):
         # Old events after new ones, dealt to the partitions and batches in another way.
-        kafka_tasks.send(broker.url, shuffled(prefix, seed))
-        other = environ | {"RUNSTREAM_INGEST_GROUP": f"{prefix}.again{seed}"}
+        kafka_tasks.send(broker.url, again)
+        other = environ | {"RUNSTREAM_INGEST_GROUP": f"{prefix}.again{number}"}
         with RunningWorker(other) as one, RunningWorker(other) as two:
             for worker in (one, two):
                 until(lambda worker=worker: worker.metric("partitions") == 6)
-            wait_for_stored([one, two], sum(map(len, history().values())) * (seed + 2))
+            wait_for_stored([one, two], sum(map(len, history().values())) * (number + 1))
             assert [worker.stop() for worker in (one, two)] == [0, 0]
+        assert http_stores.shown(url, tmp_path) == model
+        # These alone, after all others.
+        assert kafka_tasks.drain(environ).returncode == 0
         assert http_stores.shown(url, tmp_path) == model
 
 
@@ -177,12 +177,19 @@ def wait_for_stored(workers: Sequence[RunningWorker], messages: int) -> None:
     until(lambda: sum(worker.metric("messages_total", outcome="stored") for worker in workers) >= messages)
 
 
-def shuffled(prefix: str, seed: int) -> Sequence[tuple[str, bytes, bytes]]:
-    records: list[Any] = [(event, record) for event, some in history().items() for record in some]
-    random.Random(seed).shuffle(records)
+def shuffled(prefix: str) -> Sequence[tuple[str, bytes, bytes]]:
+    """All partitions have something of everything."""
+    events = [(topic, str(number).encode(), value) for number, (topic, _, value) in enumerate(backwards(prefix))]
+    random.Random(0).shuffle(events)
+    return events
+
+
+def backwards(prefix: str) -> Sequence[tuple[str, bytes, bytes]]:
+    """The oldest event of each topic comes last."""
     return [
-        (f"{prefix}.{event}", str(number).encode(), avro.current(event).encode(record))
-        for number, (event, record) in enumerate(records)
+        (f"{prefix}.{event}", b"", avro.current(event).encode(record))
+        for event, records in history().items()
+        for record in reversed(records)
     ]
 
 

@@ -2,9 +2,12 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import engine_tasks
+import failing_store
 import kafka_tasks
 import pytest
 from http_stores import settings_for
@@ -44,16 +47,19 @@ def test_trouble_of_the_store_is_waited_out_and_everything_is_stored_once(
     broker: Cluster, prefix: str, tmp_path: Path, url: str, front: RunningFront
 ) -> None:
     kafka_tasks.make_topics(broker.url, prefix)
-    with RunningWorker(environment(tmp_path, broker, prefix, url)) as worker:
+    environ = environment(tmp_path, broker, prefix, url, RUNSTREAM_INGEST_BATCH_AGE_S="0.05")
+    with RunningWorker(environ) as worker:
         for number, fault in enumerate(TROUBLES.values()):
             front.fail(times=2, **fault)
             send(broker, prefix, number)
-            until(lambda number=number: committed(broker, prefix).get(("metric", 0)) == number + 1)
-        assert worker.metric("retries_total") >= 2 * len(TROUBLES)
+            until(lambda number=number: worker.metric("messages_total", outcome="stored") == number + 1)
+            assert worker.metric("retries_total") == 2 * (number + 1)
+        until(lambda: committed(broker, prefix).get(("metric", 0)) == len(TROUBLES))
         assert worker.metric("retries_total", code="252") == 2
-        assert worker.stop() == 0
         assert worker.metric("messages_total", outcome="dead") == 0
+        assert worker.stop() == 0
     assert stored_seqs(url, tmp_path) == [(str(RUN), 0, seq) for seq in range(len(TROUBLES))]
+    assert ask(url, tmp_path, "SELECT count() FROM points") == [(4 * len(TROUBLES),)]
     assert letters(broker, prefix) == []
 
 
@@ -61,25 +67,27 @@ def test_a_worker_whose_store_hangs_stays_in_its_group_and_says_so_and_goes_on_w
     broker: Cluster, prefix: str, tmp_path: Path, url: str, front: RunningFront
 ) -> None:
     kafka_tasks.make_topics(broker.url, prefix)
-    # Longer without a poll than this, and the worker would be thrown out.
-    options = f"{QUICK},max.poll.interval.ms=3000"
-    environ = environment(tmp_path, broker, prefix, url, RUNSTREAM_INGEST_STALL_S="4")
+    # Longer without a poll than this, and the worker would be thrown out before it tells of the trouble.
+    options = f"{QUICK},max.poll.interval.ms=2000"
+    environ = environment(tmp_path, broker, prefix, url, RUNSTREAM_INGEST_STALL_S="6")
     with RunningWorker(environ | {"RUNSTREAM_KAFKA_OPTIONS": options}) as worker:
         until(lambda: worker.health()[0] == 200)
-        front.fail("hold", table="^landing_metric$")
-        send(broker, prefix, 0)
-        front.inserts(holding=1)
-        send(broker, prefix, 1)
+        front.fail("hold", table="^landing_metric$", times=2)
+        for number in range(2):
+            send(broker, prefix, number)
+            front.inserts(holding=number + 1)
+        # No thread is left to insert this one, so reading stops.
+        send(broker, prefix, 2)
         status, text = until(lambda: worker.health() if worker.health()[0] == 503 else None)
         assert "are not stored yet" in text, status
         assert worker.metric("rebalances_total") == 1
         assert members(broker, prefix) == [6]
         assert committed(broker, prefix).get(("metric", 0), 0) <= 0
         front.release()
-        until(lambda: committed(broker, prefix).get(("metric", 0)) == 2)
+        until(lambda: committed(broker, prefix).get(("metric", 0)) == 3)
         until(lambda: worker.health()[0] == 200)
         assert worker.stop() == 0
-    assert [seq for _, _, seq in stored_seqs(url, tmp_path)] == [0, 1]
+    assert [seq for _, _, seq in stored_seqs(url, tmp_path)] == [0, 1, 2]
     assert not [line for line in worker.lines() if "answers" in line["message"]]
 
 
@@ -133,6 +141,26 @@ def test_a_view_that_throws_holds_the_position_until_it_is_mended(
             assert worker.stop() == 0
     assert ask(url, tmp_path, "SELECT DISTINCT seq FROM second ORDER BY seq") == [(0,), (1,), (2,)]
     assert [seq for _, _, seq in stored_seqs(url, tmp_path)] == [0, 1, 2]
+    assert letters(broker, prefix) == []
+
+
+def test_an_embedded_store_that_fails_is_given_back_and_what_was_read_is_read_again(
+    broker: Cluster, prefix: str, tmp_path: Path, in_engine: Callable[..., Any]
+) -> None:
+    kafka_tasks.make_topics(broker.url, prefix)
+    in_engine(failing_store.broken, tmp_path)
+    send(broker, prefix, *range(5))
+    environ = kafka_tasks.worker_environment(tmp_path, broker.url, prefix, RUNSTREAM_KAFKA_OPTIONS=QUICK)
+    hasty = "import runstream_ingest.worker as w; w.SAY_TROUBLE_AFTER_S = 0.3; " + WORKER
+    with RunningWorker(environ, code=hasty) as worker:
+        line = worker.wait_for_words("the store keeps failing")
+        assert (line["level"], "trying again" in line["message"]) == ("warning", True)
+        assert committed(broker, prefix).get(("metric", 0), 0) <= 0
+        # It can be opened here only while the worker has given it back.
+        in_engine(failing_store.mended, tmp_path)
+        until(lambda: committed(broker, prefix).get(("metric", 0)) == 5)
+        assert worker.stop() == 0
+    assert len(in_engine(engine_tasks.points_of, tmp_path)) == 5 * 4
     assert letters(broker, prefix) == []
 
 

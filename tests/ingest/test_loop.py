@@ -10,6 +10,7 @@ from scripted import BATCHES, PLACE, Bench, FakeStore, ListSource, error, messag
 from runstream_ingest.batch import Batcher
 from runstream_ingest.deliver import FatalStoreError, StoreKeepsFailing
 from runstream_ingest.loop import SAY_SILENCE_S, Loop
+from runstream_ingest.sources.source import Positions
 from runstream_schemas.avro import Schema
 
 
@@ -27,6 +28,24 @@ def test_nothing_is_committed_when_the_insert_fails(bench: Bench, trouble: Excep
     with pytest.raises((FatalStoreError, StoreKeepsFailing)):
         Loop(source, lambda: FakeStore(script=[trouble] * 99), bench.delivery).run(lambda idle: idle)
     assert source.commits == []
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_partition_that_another_worker_takes_over_is_settled_first_unless_it_is_lost_already(
+    bench: Bench, lost: bool
+) -> None:
+    store, source = FakeStore(), ListSource([messages(BATCHES)])
+    settled: list[Positions] = []
+
+    def goes(idle: bool) -> bool:
+        source.released([PLACE], lost)
+        settled.extend(source.commits)
+        return True
+
+    Loop(source, lambda: store, bench.delivery, Batcher(max_bytes=1)).run(goes)
+    # The last batches may still be on their way: it waits for them.
+    assert settled == ([] if lost else [{PLACE: len(BATCHES)}])
+    assert source.commits == settled, "nothing is committed of what another worker reads"
 
 
 def test_a_stop_while_working_still_stores_what_was_read(bench: Bench) -> None:

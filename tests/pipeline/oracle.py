@@ -8,15 +8,12 @@ from typing import Any
 import kafka_tasks
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from http_stores import settings_for
-from ingest_support import VIEWS
+from ingest_support import everything
 from whole_pipeline import Pipeline
 from witness import Life
 
-from runstream_ingest.store import Store, load_new, open_store
-from runstream_schemas import avro, settings
-
-TABLES = ("rollup_16", "rollup_coarse", "series")
-"""What charts are drawn from, besides the views."""
+from runstream_ingest.store import open_store
+from runstream_schemas import avro
 
 
 def assert_all_is_there(pipeline: Pipeline) -> None:
@@ -105,19 +102,4 @@ def assert_a_replay_shows_the_same(pipeline: Pipeline, store: str) -> None:
 def shown(store: str, directory: Path) -> dict[str, list[str]]:
     """The rows of every view and of the tables behind the charts, of a store on a server."""
     with open_store(settings_for(store, directory)) as opened:
-        return shown_in(opened)
-
-
-def shown_embedded(directory: Path, *logs: Path) -> dict[str, list[str]]:
-    """The same of the embedded store of a directory, with these log directories loaded. Run in a process of its own."""
-    with open_store(settings.load(environ={}, cwd=directory, dir=directory / ".runstream")) as opened:
-        load_new(opened, logs)
-        return shown_in(opened)
-
-
-def shown_in(store: Store) -> dict[str, list[str]]:
-    sources = {**{view: view for view in VIEWS}, **{table: f"{table} FINAL" for table in TABLES}}
-    return {
-        name: sorted(map(repr, store.client.query(f"SELECT * FROM {source}").result_rows))
-        for name, source in sources.items()
-    }
+        return everything(opened)

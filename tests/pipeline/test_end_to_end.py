@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import kafka_tasks
-from ingest_support import segment_path, write_segment
-from oracle import assert_all_is_there, messages, shown, shown_embedded
+from ingest_support import load_and_read, segment_path, write_segment
+from oracle import assert_all_is_there, messages, shown
 from server import Server
 from whole_pipeline import Pipeline
 
@@ -42,9 +42,9 @@ def test_several_runs_of_several_ranks_arrive_in_full_and_every_view_is_as_with_
             kafka_tasks.worker_environment(embedded, broker.url, prefix, RUNSTREAM_INGEST_GROUP=f"{prefix}.embedded")
         )
         assert drained.returncode == 0, drained.stderr
-        assert in_engine(shown_embedded, embedded) == everything
+        assert in_engine(load_and_read, embedded) == everything
         log = tmp_path / "log"
         for event in avro.EVENT_NAMES:
             datums = [value[avro.HEADER_BYTES :] for value in messages(pipeline, event)]
             write_segment(segment_path(log, event), datums, event)
-        assert in_engine(shown_embedded, tmp_path / "from_log", log) == everything
+        assert in_engine(load_and_read, tmp_path / "from_log", log) == everything

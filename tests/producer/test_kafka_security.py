@@ -1,6 +1,7 @@
 """TLS, passwords and rights at a real broker: what is wrong is told once, with the setting to mend."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -48,23 +49,40 @@ def test_a_user_who_may_only_write_delivers_over_tls(secured: SecuredBroker, pre
     assert topics.steps(topics.records(secured.cluster.url, prefix)) == list(range(1000))
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A process that was not let in."""
+
+    directory: Path
+    prefix: str
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def ended(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """One for each fault. They wait side by side: each takes seconds to be sure."""
+    processes = {}
+    for fault, (other, _) in WRONG.items():
+        prefix, directory = f"wrong.{fault}", tmp_path_factory.mktemp(fault)
+        topics.make_topics(secured.cluster.url, prefix)
+        secured.allow_writing("train", prefix)
+        own = access(secured, **{name: value.replace("OTHER", str(secured.other_ca)) for name, value in other.items()})
+        own["RUNSTREAM_KAFKA_OPTIONS"] = topics.QUICK
+        body = BODY.replace("TIMEOUT", "5")
+        processes[fault] = (directory, prefix, topics.trainer(directory, secured.url, prefix, body, **own))
+    return {
+        fault: Ended(directory, prefix, *process.communicate(timeout=60))
+        for fault, (directory, prefix, process) in processes.items()
+    }
+
+
 @pytest.mark.parametrize("fault", WRONG)
 def test_what_is_wrong_is_told_once_and_with_it_mended_sync_ships_everything(
-    secured: SecuredBroker, prefix: str, tmp_path: Path, fault: str
+    secured: SecuredBroker, ended: dict[str, Ended], fault: str
 ) -> None:
-    topics.make_topics(secured.cluster.url, prefix)
-    secured.allow_writing("train", prefix)
-    other, remedy = WRONG[fault]
-    other = {name: value.replace("OTHER", str(secured.other_ca)) for name, value in other.items()}
-    process = topics.trainer(
-        tmp_path,
-        secured.url,
-        prefix,
-        BODY.replace("TIMEOUT", "5"),
-        RUNSTREAM_KAFKA_OPTIONS=topics.QUICK,
-        **access(secured, **other),
-    )
-    out, err = process.communicate(timeout=60)
+    remedy, directory, prefix = WRONG[fault][1], ended[fault].directory, ended[fault].prefix
+    out, err = ended[fault].out, ended[fault].err
     assert out == "False\n" and "Traceback" not in err
     lines = err.splitlines()
     about_it = [line for line in lines if remedy in line and "runstream sync" not in line]
@@ -72,15 +90,15 @@ def test_what_is_wrong_is_told_once_and_with_it_mended_sync_ships_everything(
     assert not [line for line in lines if not line.startswith("runstream: ")]
     assert "tr0ub4dor" not in err and "hunter2" not in err
     assert "1,000 points in" in lines[-1] and remedy in lines[-1], err
-    environ = {"RUNSTREAM_DIR": str(tmp_path), **access(secured)}
-    settings = load(environ=environ, cwd=tmp_path)
+    environ = {"RUNSTREAM_DIR": str(directory), **access(secured)}
+    settings = load(environ=environ, cwd=directory)
     shipped = [*sync_journals(settings, timeout_s=30), *sync_spills(settings, timeout_s=30)]
     assert {found.outcome for found in shipped} == {"shipped"}, shipped
     found = topics.records(secured.cluster.url, prefix)
     assert topics.steps(found) == list(range(1000))
     assert [end["state"] for end in topics.ends(found)] == ["finished"]
     assert "tr0ub4dor" not in "".join(
-        path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()
+        path.read_text(errors="replace") for path in directory.rglob("*") if path.is_file()
     )
 
 

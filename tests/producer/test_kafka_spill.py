@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,12 @@ from runs import start
 from test_spoiled_places import needs_mounts, run_on_small_disk, said
 from topics import settings_of, sync
 
+from broker.fixtures import require_broker
 from broker.kafka import Cluster
+from runstream import shipper
 from runstream.batches import Message
 from runstream.sync import anything_waits, spilled_attempts, sync_spills
+from runstream.transport import feed
 from runstream.transport.segments import Damaged, count_points, read_segment
 from runstream.transport.spill import Spill
 from runstream_analytics.checks.data import check_spill
@@ -117,19 +123,10 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_trainer_that_is_killed_at_any_moment_of_spilling_loses_nothing(
-    own_broker: Cluster, prefix: str, tmp_path: Path, moment: str
-) -> None:
-    topics.make_topics(own_broker.url, prefix)
-    (node,) = own_broker.nodes
-    own_broker.stop(node)
+def killing(moment: str) -> str:
+    """A training process that ends at that moment."""
     owner, method, when = MOMENTS[moment]
-    process = topics.trainer(
-        tmp_path,
-        own_broker.url,
-        prefix,
-        f"""
+    return f"""
         from runstream.transport.feed import Feed
         from runstream.transport.spill import Spill
         real, calls = {owner}.{method}, []
@@ -144,23 +141,57 @@ def test_a_trainer_that_is_killed_at_any_moment_of_spilling_loses_nothing(
         for step in range(100_000): run.log({{"m": step}}, step)
         print("logged", flush=True)
         time.sleep(60)
-        """,
-        RUNSTREAM_KAFKA_OPTIONS=topics.QUICK,
-    )
-    assert topics.line_of(process) == "logged"
-    if method != "put":
-        topics.wait_until(lambda: sum(map(count_points, topics.spilled(tmp_path))) == 100_000)
-        own_broker.start(node)
-    assert process.wait(60) == -signal.SIGKILL
-    if method == "put":
-        own_broker.start(node)
-    own_broker.wait_until_ready()
-    assert {found.outcome for found in sync(tmp_path)} == {"shipped"}
-    found = topics.records(own_broker.url, prefix)
+        """
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A process that was killed, and what it left."""
+
+    directory: Path
+    prefix: str
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, dict[str, Killed]]]:
+    """A broker that is back, and a process killed at each moment; they meet one outage."""
+    require_broker()
+    with Cluster(tmp_path_factory.mktemp("broker") / "cluster") as cluster:
+        (node,) = cluster.nodes
+        made = {}
+        for number in range(len(MOMENTS)):
+            topics.make_topics(cluster.url, f"killed{number}")
+        cluster.stop(node)
+        for number, moment in enumerate(MOMENTS):
+            prefix, directory = f"killed{number}", tmp_path_factory.mktemp("killed")
+            own = {"RUNSTREAM_KAFKA_OPTIONS": topics.QUICK, "RUNSTREAM_JOURNAL_BYTES": "8000000"}
+            process = topics.trainer(directory, cluster.url, prefix, killing(moment), **own)
+            made[moment] = Killed(directory, prefix, process)
+        for moment, one in made.items():
+            assert topics.line_of(one.process) == "logged"
+            if MOMENTS[moment][1] == "put":
+                assert one.process.wait(60) == -signal.SIGKILL
+            else:
+                topics.wait_until(lambda one=one: sum(map(count_points, topics.spilled(one.directory))) == 100_000)
+        cluster.start(node)
+        cluster.wait_until_ready()
+        for one in made.values():
+            assert one.process.wait(60) == -signal.SIGKILL
+        yield cluster, made
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_trainer_that_is_killed_at_any_moment_of_spilling_loses_nothing(
+    killed: tuple[Cluster, dict[str, Killed]], moment: str
+) -> None:
+    cluster, one = killed[0], killed[1][moment]
+    assert {found.outcome for found in sync(one.directory)} == {"shipped"}
+    found = topics.records(cluster.url, one.prefix)
     assert topics.steps(found) == list(range(100_000))
     (end,) = topics.ends(found)
     assert (end["state"], end["queued"]) == ("lost", 100_000)
-    assert not anything_waits(settings_of(tmp_path))
+    assert not anything_waits(settings_of(one.directory))
 
 
 def test_finish_says_how_much_lies_where_and_the_end_is_shipped_with_it(
@@ -178,7 +209,7 @@ def test_finish_says_how_much_lies_where_and_the_end_is_shipped_with_it(
         while not any(files for *_, files in os.walk({str(tmp_path / "spill")!r}) if "lock" not in files):
             time.sleep(0.01)
         run.log({{"m": 1}}, 1)
-        print(run.finish(4))
+        print(run.finish(2.5))
         os._exit(0)
         """,
         RUNSTREAM_KAFKA_OPTIONS=topics.QUICK,
@@ -207,6 +238,8 @@ def test_a_spill_that_is_full_keeps_everything_in_the_journal_and_then_drops_the
     body = f"""
     os.environ |= {{"RUNSTREAM_TOPIC_PREFIX": {prefix!r}, "RUNSTREAM_KAFKA_OPTIONS": {topics.QUICK!r}}}
     os.environ["TMPDIR"] = str(out)
+    from runstream import courier, shipper
+    courier.LAST_RETRY_S = shipper.LAST_RETRY_S = 0.5
     fill()
     run = runstream.init("test", dir=small, url=os.environ["TEST_URL"])
     logged = 0
@@ -230,9 +263,16 @@ def test_a_spill_that_is_full_keeps_everything_in_the_journal_and_then_drops_the
     assert 0 < len(kept) < 300_000 and kept[:50_000] == list(range(50_000))
 
 
+def refused_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a topic refused is offered again soon."""
+    monkeypatch.setattr(feed, "FIRST_PAUSE_S", 0.5)
+    monkeypatch.setattr(shipper, "LAST_RETRY_S", 0.5)
+
+
 def test_a_topic_that_is_missing_is_told_and_gets_its_events_once_it_is_there(
-    broker: Cluster, prefix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    broker: Cluster, prefix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    refused_again_soon(monkeypatch)
     topics.make_topics(broker.url, prefix, but="metric")
     run = start(tmp_path, url=broker.url)
     run.log({"m": 1.0}, 1)
@@ -250,6 +290,7 @@ def test_a_topic_that_is_missing_is_told_and_gets_its_events_once_it_is_there(
 def test_messages_that_a_topic_takes_for_too_large_hold_up_nothing_and_are_kept(
     broker: Cluster, prefix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    refused_again_soon(monkeypatch)
     monkeypatch.setenv("RUNSTREAM_KAFKA_COMPRESSION", "none")
     topics.make_topics(broker.url, prefix, but="metric")
     topics.make_topic(broker.url, f"{prefix}.metric", max_message_bytes="20000")
