@@ -6,6 +6,7 @@ import os
 import threading
 from typing import Final
 
-no_fork: Final = threading.Lock()
-"""Held while something is imported in the background, or made that a forked child must not find half made."""
+no_fork: Final = threading.RLock()
+"""Held while something is imported in the background, or made that a forked child must not find half made. What is
+imported may itself fork."""
 os.register_at_fork(before=no_fork.acquire, after_in_parent=no_fork.release, after_in_child=no_fork.release)

@@ -33,3 +33,19 @@ def test_a_child_that_is_forked_at_any_moment_imports_whatever_it_likes(tmp_path
     environ = {**clean_environment(), "RUNSTREAM_SYSTEM_PERIOD_S": "0.05"}
     done = subprocess.run(arguments, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+IMPORTING = """
+import os, sys
+from runstream.forks import no_fork
+with no_fork:
+    child = os.fork()  # as a module does that starts a server when it is imported
+    if child == 0:
+        with no_fork:
+            os._exit(0)
+    sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+def test_what_is_imported_in_the_background_may_itself_fork() -> None:
+    subprocess.run([sys.executable, "-c", IMPORTING], timeout=30, check=True)
