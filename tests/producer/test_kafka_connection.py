@@ -30,7 +30,8 @@ def eager_broker(tmp_path: Path) -> Iterator[Cluster]:
 def test_a_new_client_learns_of_every_topic_before_it_is_given_a_message(broker: Cluster, prefix: str) -> None:
     """Each would wait for 0.1 s otherwise, and a short run with it."""
     topics.make_topics(broker.url, prefix, but="tag")
-    settings = KafkaSettings(topic_prefix=prefix)
+    # A client that no other test of this process has.
+    settings = KafkaSettings(topic_prefix=prefix, options={"client.id": prefix})
     connection = connect(broker.url, settings)
     found = connection.meet(settings.event_topics)
     assert set(found) == set(settings.event_topics)

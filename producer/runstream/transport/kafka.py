@@ -235,7 +235,9 @@ class KafkaTransport:
 
     def _note_disk(self, error: OSError) -> None:
         self._disk_at = self._monotonic() + AGAIN_S
-        self._warn("spill refused", f"{self._disk_trouble(error)}; what is logged waits in the journal")
+        # The kind under which the courier tells the same when `send` meets it first.
+        trouble = self._disk_trouble(error)
+        self._warn("transport", f"{trouble}; training goes on, and what is logged waits in the journal")
 
     def _disk_trouble(self, error: OSError) -> str:
         return f"cannot write to {self._spill.directory}: {error.strerror or error}"
