@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .batches import Cutter, Message
 from .journal.ring import Ring, Shipment
-from .transport.base import Backlog, Transport, TransportDown
+from .transport.base import Backlog, Transport, TransportDown, tell_down
 
 MAX_IN_FLIGHT = 64
 """Shipments sent and not acknowledged: far below the journal's table of shipments."""
@@ -140,7 +140,7 @@ class Courier:
             self._transport.send(self._in_flight.next_ticket, parcel.messages)
         except TransportDown as error:
             self._refused = parcel
-            self._warn("transport", f"{error}; training goes on, and what is logged waits in the journal")
+            tell_down(self._warn, error)
         else:
             self._in_flight.parcels.append(parcel)
 

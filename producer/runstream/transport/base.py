@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,11 @@ from ..batches import Message
 
 class TransportDown(Exception):
     """The event log takes nothing now; what was offered was not taken and is offered again."""
+
+
+def tell_down(warn: Callable[[str, str], None], trouble: object) -> None:
+    """Warn that nothing is taken: said once, whichever part of the producer meets it first."""
+    warn("transport", f"{trouble}; training goes on, and what is logged waits in the journal")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from runstream_schemas.avro import current
 
 from ..batches import Message
-from .base import Backlog, TransportDown
+from .base import Backlog, TransportDown, tell_down
 from .broker import Broker, Offer, Report
 from .connection import Unusable
 from .feed import Feed, Outcome
@@ -235,9 +235,7 @@ class KafkaTransport:
 
     def _note_disk(self, error: OSError) -> None:
         self._disk_at = self._monotonic() + AGAIN_S
-        # The kind under which the courier tells the same when `send` meets it first.
-        trouble = self._disk_trouble(error)
-        self._warn("transport", f"{trouble}; training goes on, and what is logged waits in the journal")
+        tell_down(self._warn, self._disk_trouble(error))
 
     def _disk_trouble(self, error: OSError) -> str:
         return f"cannot write to {self._spill.directory}: {error.strerror or error}"
