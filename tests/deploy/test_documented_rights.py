@@ -21,13 +21,13 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from broker.accounts import with_accounts
 from broker.fixtures import require_broker
 from broker.kafka import Cluster
 from runstream_ingest.dead_letter_topic import DeadLetterTopic
 from runstream_schemas import settings
 from runstream_schemas.kafka import client_config
 
-PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 TOPIC = "runstream.metric"
 
 
@@ -57,18 +57,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     bindings = documented()
     users = {binding.principal.removeprefix("User:") for binding in bindings}
     assert users == {"train", "worker", "topics", "letters", "lag"}
-    accounts = " ".join(f'user_{user}="secret"' for user in sorted(users))
-    own = {
-        "listeners": "PLAINTEXT://127.0.0.1:{port},CLIENT://127.0.0.1:{secure_port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": "PLAINTEXT://127.0.0.1:{port},CLIENT://127.0.0.1:{secure_port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.client.plain.sasl.jaas.config": f"{PLAIN} {accounts};",
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": "User:ANONYMOUS",
-        "allow.everyone.if.no.acl.found": "false",
-    }
-    with Cluster(tmp_path_factory.mktemp("rights") / "cluster", extra=own) as started:
+    with Cluster(tmp_path_factory.mktemp("rights") / "cluster", extra=with_accounts(users, "secret")) as started:
         admin = started.admin()
         for future in admin.create_acls(bindings).values():
             future.result(30)

@@ -16,6 +16,7 @@ from ingest_support import batch_record
 from kafka_worker import RunningWorker, committed, until
 from worker_process import WORKER
 
+from broker.accounts import with_accounts
 from broker.fixtures import require_broker
 from broker.kafka import Cluster, free_ports
 from runstream_ingest.dead_letter_topic import DeadLetterTopic
@@ -68,24 +69,13 @@ def test_a_worker_that_starts_before_its_broker_begins_when_it_comes(
         assert worker.stop() == 0
 
 
-SECURED = {
-    "listeners": "PLAINTEXT://127.0.0.1:{port},CLIENT://127.0.0.1:{secure_port},CONTROLLER://127.0.0.1:{controller_port}",
-    "advertised.listeners": "PLAINTEXT://127.0.0.1:{port},CLIENT://127.0.0.1:{secure_port}",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
-    "sasl.enabled.mechanisms": "PLAIN",
-    "listener.name.client.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required "
-    'user_worker="secret" user_guest="secret";',
-    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    "super.users": "User:ANONYMOUS",
-    "allow.everyone.if.no.acl.found": "false",
-}
-
-
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A broker that asks who one is."""
     require_broker()
-    with Cluster(tmp_path_factory.mktemp("secured") / "cluster", extra=SECURED) as cluster:
+    with Cluster(
+        tmp_path_factory.mktemp("secured") / "cluster", extra=with_accounts(("worker", "guest"), "secret")
+    ) as cluster:
         yield cluster
 
 

@@ -15,9 +15,8 @@ from confluent_kafka.admin import (
 )
 
 from broker import jars
+from broker.accounts import with_accounts
 from broker.kafka import Cluster
-
-PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,11 @@ def secured_broker(directory: Path) -> Iterator[SecuredBroker]:
     _openssl(directory, "pkcs8 -topk8 -nocrypt -in broker.key -out broker.p8")
     parts = [(directory / name).read_text() for name in ("broker.p8", "broker.crt", "ca.pem")]
     (directory / "broker.pem").write_text("".join(parts))
-    extra = {
-        "listeners": "PLAINTEXT://127.0.0.1:{port},CLIENT://127.0.0.1:{secure_port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": "PLAINTEXT://127.0.0.1:{port},CLIENT://127.0.0.1:{secure_port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CLIENT:SASL_SSL,CONTROLLER:PLAINTEXT",
-        "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.client.plain.sasl.jaas.config": f'{PLAIN} user_train="tr0ub4dor" user_guest="tr0ub4dor";',
+    extra = with_accounts(("train", "guest"), "tr0ub4dor", "SASL_SSL") | {
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": str(directory / "broker.pem"),
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(directory / "ca.pem"),
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": "User:admin;User:ANONYMOUS",
-        "allow.everyone.if.no.acl.found": "false",
     }
     with Cluster(directory / "cluster", extra=extra, vm_options=jars.FULL) as cluster:
         yield SecuredBroker(cluster, directory / "ca.pem", directory / "other.pem")

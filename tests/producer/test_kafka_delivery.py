@@ -111,9 +111,7 @@ def test_runs_side_by_side_share_one_client_and_each_is_told_of_its_own(
 def test_a_broker_that_is_away_when_training_begins_gets_everything_once_it_is_up(
     own_broker: Cluster, prefix: str, tmp_path: Path
 ) -> None:
-    topics.make_topics(own_broker.url, prefix)
-    (node,) = own_broker.nodes
-    own_broker.stop(node)
+    node = topics.make_and_leave(own_broker, prefix)
     run = start(tmp_path, url=own_broker.url)
     for step in range(1000):
         run.log({"m": float(step)}, step)

@@ -17,9 +17,7 @@ pytestmark = pytest.mark.usefixtures("own_topics")
 def test_a_process_that_ends_by_a_signal_or_without_finish_before_a_dead_broker_neither_hangs_nor_loses(
     own_broker: Cluster, prefix: str, tmp_path: Path
 ) -> None:
-    topics.make_topics(own_broker.url, prefix)
-    (node,) = own_broker.nodes
-    own_broker.stop(node)
+    node = topics.make_and_leave(own_broker, prefix)
     endings = ["os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", "pass", "raise ValueError('x')", "os._exit(0)"]
     processes = [
         topics.trainer(
@@ -76,17 +74,14 @@ def test_a_forked_child_has_a_client_of_its_own_and_leaves_its_parents_alone(
 def test_a_forked_child_that_lives_on_does_not_hold_its_parents_spill(
     own_broker: Cluster, prefix: str, tmp_path: Path
 ) -> None:
-    topics.make_topics(own_broker.url, prefix)
-    (node,) = own_broker.nodes
-    own_broker.stop(node)
+    node = topics.make_and_leave(own_broker, prefix)
     process = topics.trainer(
         tmp_path,
         own_broker.url,
         prefix,
-        f"""
-        run.log({{"m": 1}}, 1)
-        while not any(files for *_, files in os.walk({str(tmp_path / "spill")!r}) if "lock" not in files):
-            time.sleep(0.01)
+        """
+        run.log({"m": 1}, 1)
+        wait_for_spill()
         pid = os.fork()
         if pid == 0: print(os.getpid(), flush=True)
         time.sleep(60)

@@ -81,9 +81,7 @@ def test_a_journal_that_fills_up_before_a_silent_broker_is_emptied_into_the_spil
 def test_the_spill_of_a_killed_trainer_is_shipped_by_sync_and_that_of_a_living_one_left_alone(
     own_broker: Cluster, prefix: str, tmp_path: Path
 ) -> None:
-    topics.make_topics(own_broker.url, prefix)
-    (node,) = own_broker.nodes
-    own_broker.stop(node)
+    node = topics.make_and_leave(own_broker, prefix)
     body = """
         for step in range(30_000): run.log({"m": step}, step)
         print("logged", flush=True)
@@ -197,18 +195,15 @@ def test_a_trainer_that_is_killed_at_any_moment_of_spilling_loses_nothing(
 def test_finish_says_how_much_lies_where_and_the_end_is_shipped_with_it(
     own_broker: Cluster, prefix: str, tmp_path: Path
 ) -> None:
-    topics.make_topics(own_broker.url, prefix)
-    (node,) = own_broker.nodes
-    own_broker.stop(node)
+    node = topics.make_and_leave(own_broker, prefix)
     process = topics.trainer(
         tmp_path,
         own_broker.url,
         prefix,
-        f"""
-        run.log({{"m": 0}}, 0)
-        while not any(files for *_, files in os.walk({str(tmp_path / "spill")!r}) if "lock" not in files):
-            time.sleep(0.01)
-        run.log({{"m": 1}}, 1)
+        """
+        run.log({"m": 0}, 0)
+        wait_for_spill()
+        run.log({"m": 1}, 1)
         print(run.finish(2.5))
         os._exit(0)
         """,
@@ -229,9 +224,7 @@ def test_finish_says_how_much_lies_where_and_the_end_is_shipped_with_it(
 def test_a_spill_that_is_full_keeps_everything_in_the_journal_and_then_drops_the_newest_and_counts_it(
     own_broker: Cluster, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    topics.make_topics(own_broker.url, prefix)
-    (node,) = own_broker.nodes
-    own_broker.stop(node)
+    node = topics.make_and_leave(own_broker, prefix)
     (tmp_path / "pid").touch()
     monkeypatch.setenv("TEST_URL", own_broker.url)
     # The program's own variables: those of runstream are taken out of its environment.

@@ -14,7 +14,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
-from broker.kafka import Cluster
+from broker.kafka import Cluster, Node
 from runstream.sync import Recovered, sync_journals, sync_spills
 from runstream_schemas import avro
 from runstream_schemas.settings import Settings, load
@@ -46,6 +46,14 @@ def make_topics(url: str, prefix: str, *, partitions: int = 1, but: str = "", **
     for event in avro.EVENT_NAMES:
         if event != but:
             make_topic(url, avro.topic(event, prefix), partitions=partitions, **config)
+
+
+def make_and_leave(cluster: Cluster, prefix: str) -> Node:
+    """The six topics at a broker that is away from then on; the node to start again."""
+    make_topics(cluster.url, prefix)
+    (node,) = cluster.nodes
+    cluster.stop(node)
+    return node
 
 
 def make_topic(url: str, name: str, *, partitions: int = 1, **config: str) -> None:
@@ -139,8 +147,10 @@ def wait_until(reached: Callable[[], Any], timeout_s: float = 60) -> None:
 
 
 def trainer(directory: Path, url: str, prefix: str, body: str, **environ: str) -> subprocess.Popen[str]:
-    """A Python process that has made `run` in the directory."""
+    """A Python process that has made `run` in the directory, and can `wait_for_spill()`."""
     code = "import os, signal, sys, time\nimport runstream\n"
+    code += f"def wait_for_spill(spill={str(directory / 'spill')!r}):\n"
+    code += "    while not any(files for *_, files in os.walk(spill) if 'lock' not in files): time.sleep(0.01)\n"
     code += f"run = runstream.init('test', dir={str(directory)!r}, url={url!r})\n"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RUNSTREAM_")}
     return subprocess.Popen(
