@@ -8,7 +8,7 @@ from uuid import UUID
 from runstream.batches import Message
 from runstream.transport.base import TransportDown
 from runstream.transport.broker import Broker, Offer
-from runstream.transport.connection import Unusable
+from runstream.transport.connection import MISSING_TOPIC_MS, Unusable
 from runstream.transport.log_directory import LogDirectory
 from runstream_analytics.errors import UserError
 from runstream_schemas.avro import current
@@ -16,8 +16,9 @@ from runstream_schemas.exit_codes import ExitCode
 from runstream_schemas.limits import DELETED_TAG
 from runstream_schemas.settings import Settings
 
-ANSWER_S: Final = 10.0
-"""How long the broker may take for one event: about as long as its restart."""
+ANSWER_S: Final = MISSING_TOPIC_MS / 1000 + 2.0
+"""How long the broker may take for one event: about as long as its restart, and longer than the client waits for a
+topic, so that one that is missing is told from a broker that is away."""
 
 
 def append_event(settings: Settings, event: str, record: dict[str, object], attempt: int) -> None:
