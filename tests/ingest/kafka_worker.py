@@ -154,12 +154,18 @@ def committed(broker: Cluster, prefix: str) -> dict[tuple[str, int], int]:
 
 def members(broker: Cluster, prefix: str) -> list[int]:
     """The number of partitions that each member of the group has."""
+    return sorted(map(len, assignments(broker, prefix)))
+
+
+def assignments(broker: Cluster, prefix: str) -> list[list[str]]:
+    """The event of each partition, of each member of the group."""
     admin = broker.admin()
     (future,) = admin.describe_consumer_groups([f"{prefix}.ingest"]).values()
     try:
-        return sorted(len(member.assignment.topic_partitions) for member in future.result(30).members)
+        found = [member.assignment.topic_partitions for member in future.result(30).members]
     except KafkaException:
         return []  # there is no such group yet, or its coordinator is just being made
+    return [[place.topic.removeprefix(f"{prefix}.") for place in places] for places in found]
 
 
 def letters(broker: Cluster, prefix: str) -> list[DeadLetter]:

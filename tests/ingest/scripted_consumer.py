@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 from scripted import FakeClock
 
 from runstream_ingest.observer import Observer
@@ -17,7 +17,9 @@ Call = Callable[["ScriptedConsumer"], Sequence[Any]]
 class Record:
     """A record of a partition, or an error."""
 
-    def __init__(self, partition: int, offset: int, value: bytes | None = b"", error: KafkaError | None = None) -> None:
+    def __init__(
+        self, partition: int, offset: int | None, value: bytes | None = b"", error: KafkaError | None = None
+    ) -> None:
         self._topic, self._partition, self._offset, self._value, self._error = TOPIC, partition, offset, value, error
 
     def topic(self) -> str:
@@ -26,7 +28,7 @@ class Record:
     def partition(self) -> int:
         return self._partition
 
-    def offset(self) -> int:
+    def offset(self) -> int | None:
         return self._offset
 
     def value(self) -> bytes | None:
@@ -52,6 +54,8 @@ class ScriptedConsumer:
         self.calls = list(calls)
         self.assigned: dict[int, int] = {}
         """Partition → where reading begins; a negative number stands for what is committed."""
+        self.positions: dict[int, int] = {}
+        """Behind the last record that was given, for partitions that gave one."""
         self.paused: set[int] = set()
         self.commits: list[dict[int, int]] = []
         self.callbacks: dict[str, Any] = {}
@@ -69,24 +73,20 @@ class ScriptedConsumer:
     def assign_in_group(self, *partitions: int) -> None:
         self.callbacks["on_assign"](self, [TopicPartition(TOPIC, number) for number in partitions])
 
-    def take_away(self, *partitions: int, lost: bool = False) -> None:
-        places = [TopicPartition(TOPIC, number) for number in partitions]
-        self.callbacks["on_lost" if lost else "on_revoke"](self, places)
-        for number in partitions:
-            self.assigned.pop(number, None)
+    def take_away(self, *, lost: bool = False) -> None:
+        """A rebalance takes everything first."""
+        self.callbacks["on_lost" if lost else "on_revoke"](self, self.assignment())
+        self.assigned.clear()
 
     def answer_commit(self, code: int | None, index: int = -1) -> None:
         places = [TopicPartition(TOPIC, number, offset) for number, offset in self.commits[index].items()]
         self.callbacks["on_commit"](None if code is None else KafkaError(code), places)
 
-    def incremental_assign(self, places: Sequence[TopicPartition]) -> None:
-        self.assigned |= {place.partition: place.offset for place in places}
+    def assign(self, places: Sequence[TopicPartition]) -> None:
+        self.assigned = {place.partition: place.offset for place in places}
 
-    def incremental_unassign(self, places: Sequence[TopicPartition]) -> None:
-        for place in places:
-            if place.partition not in self.assigned:
-                raise KafkaException(KafkaError(KafkaError._INVALID_ARG))
-            del self.assigned[place.partition]
+    def position(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
+        return [TopicPartition(TOPIC, place.partition, self.positions.get(place.partition, -1001)) for place in places]
 
     def assignment(self) -> list[TopicPartition]:
         return [TopicPartition(TOPIC, number) for number in self.assigned]
@@ -101,7 +101,7 @@ class ScriptedConsumer:
         self.commits.append({place.partition: place.offset for place in offsets})
 
     def close(self) -> None:
-        self.take_away(*self.assigned)
+        self.take_away()
 
 
 def source_of(consumer: ScriptedConsumer, clock: FakeClock, observer: Observer | None = None) -> KafkaTopics:

@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,11 +14,12 @@ import http_stores
 import kafka_tasks
 from confluent_kafka import Producer
 from ingest_support import RUN, batch_record, history
-from kafka_worker import QUICK, RunningWorker, ask, committed, members, stored_seqs, until
+from kafka_worker import QUICK, RunningWorker, ask, assignments, committed, members, stored_seqs, until
 
 from broker.kafka import Cluster
 from http_front.control import RunningFront
 from runstream_schemas import avro
+from runstream_schemas.avro import EVENT_NAMES
 from runstream_schemas.exit_codes import ExitCode
 from runstream_schemas.kafka import message_key
 
@@ -109,6 +111,16 @@ def test_a_frozen_worker_that_thaws_in_the_middle_of_an_insert_harms_nobody(
         assert frozen.metric("rebalances_total") <= 4, "no storm"
         assert [worker.stop() for worker in (frozen, heir)] == [0, 0]
     assert [seq for _, _, seq in stored_seqs(url, tmp_path)] == [0, 1, 2, 3]
+
+
+def test_workers_share_every_topic_evenly(broker: Cluster, prefix: str, tmp_path: Path, url: str) -> None:
+    kafka_tasks.make_topics(broker.url, prefix, partitions=6)
+    environ = environment(tmp_path, broker, prefix, url)
+    with ExitStack() as stack:
+        for workers in (1, 2, 3):
+            stack.enter_context(RunningWorker(environ))
+            even = [dict.fromkeys(EVENT_NAMES, 6 // workers)] * workers
+            until(lambda even=even: [Counter(dealt) for dealt in assignments(broker, prefix)] == even)
 
 
 def test_workers_that_join_and_leave_under_load_lose_nothing_and_read_little_twice(

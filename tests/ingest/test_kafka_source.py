@@ -1,7 +1,7 @@
 """What the source on topics gives away and commits when partitions come and go in the middle of a call."""
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, KafkaError
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError
 from ingest_support import batches
 from scripted import METRIC, FakeClock
 from scripted_consumer import TOPIC, Record, ScriptedConsumer, source_of
@@ -28,32 +28,32 @@ def test_what_came_early_of_a_partition_that_goes_is_not_given_away() -> None:
     assert polled(source) == []
     consumer.calls = [
         lambda c: [*gives(0, 0, 1), *gives(1, 0)],
-        lambda c: c.take_away(0) or gives(1, 1),
+        lambda c: c.take_away() or [],
+        lambda c: c.assign_in_group(1) or gives(1, 0, 1),
     ]
-    source.keep_alive()
-    source.keep_alive()
+    for _ in range(3):
+        source.keep_alive()
     assert polled(source) == [("1", 0), ("1", 1)]
 
 
 def test_a_partition_that_goes_and_comes_back_in_one_call_is_read_from_what_is_committed() -> None:
     def comes_and_goes(consumer: ScriptedConsumer) -> list[Record]:
-        consumer.take_away(0)
-        consumer.assign_in_group(0)
-        consumer.assigned[0] = 7
+        consumer.take_away()
+        consumer.assign_in_group(0, 2)
+        consumer.assigned = {0: 7, 2: 7}
         return [*gives(0, 3), *gives(1, 3)]
 
     consumer = ScriptedConsumer([lambda c: c.assign_in_group(0, 1) or [], comes_and_goes])
     source = source_of(consumer, FakeClock())
-    assert polled(source) == []
-    assert polled(source) == [("1", 3)]
-    assert consumer.assigned[0] < 0
+    assert [polled(source), polled(source)] == [[], []]
+    assert consumer.assigned == {0: OFFSET_INVALID, 2: OFFSET_INVALID}
 
 
 def test_a_partition_that_comes_and_goes_in_one_call_is_left_to_its_new_worker() -> None:
     def restless(consumer: ScriptedConsumer) -> list[Record]:
-        consumer.take_away(0)
+        consumer.take_away()
         consumer.assign_in_group(0)
-        consumer.take_away(0)
+        consumer.take_away()
         return gives(0, 3)
 
     consumer = ScriptedConsumer([lambda c: c.assign_in_group(0) or [], restless])
@@ -63,12 +63,30 @@ def test_a_partition_that_comes_and_goes_in_one_call_is_left_to_its_new_worker()
     assert consumer.assigned == {}
 
 
+def test_partitions_that_begin_anew_leave_the_others_where_they_are() -> None:
+    def unknown(partition: int) -> Record:
+        return Record(partition, None, error=KafkaError(KafkaError._AUTO_OFFSET_RESET))
+
+    consumer = ScriptedConsumer([lambda c: c.assign_in_group(0, 1, 2, 3) or [unknown(1), unknown(2), *gives(0, 4)]])
+    source = source_of(consumer, FakeClock())
+    consumer.positions = {0: 5}
+    assert polled(source) == [("0", 4)]
+    assert consumer.assigned == {0: 5, 1: OFFSET_BEGINNING, 2: OFFSET_BEGINNING, 3: OFFSET_INVALID}
+    # Nothing has come of 2 yet: it would be sent back to what is committed, which is nowhere.
+    consumer.calls = [lambda c: gives(1, 0), lambda c: [unknown(3)]]
+    consumer.positions = {0: 5, 1: 1}
+    assert [polled(source), polled(source)] == [[("1", 0)], []]
+    assert consumer.assigned == {0: 5, 1: 1, 2: OFFSET_BEGINNING, 3: OFFSET_BEGINNING}
+    source.rewind()
+    assert set(consumer.assigned.values()) == {OFFSET_INVALID}
+
+
 def test_a_partition_that_waits_for_a_schema_goes_on_where_it_comes_back() -> None:
     consumer = ScriptedConsumer([lambda c: c.assign_in_group(0) or [], lambda c: [Record(0, 0, UNKNOWN)]])
     source = source_of(consumer, FakeClock())
     assert [polled(source), polled(source)] == [[], []]
     assert consumer.paused == {0}
-    consumer.calls = [lambda c: c.take_away(0) or [], lambda c: c.assign_in_group(0) or [], lambda c: gives(0, 1)]
+    consumer.calls = [lambda c: c.take_away() or [], lambda c: c.assign_in_group(0) or [], lambda c: gives(0, 1)]
     assert [polled(source), polled(source), polled(source)] == [[], [], [("0", 1)]]
     assert consumer.paused == set()
 
@@ -99,7 +117,7 @@ def test_positions_that_the_broker_does_not_take_are_sent_again_unless_later_one
 
 def test_positions_of_a_partition_that_is_gone_are_not_sent_again() -> None:
     clock = FakeClock()
-    consumer = ScriptedConsumer([lambda c: c.assign_in_group(0) or [], lambda c: c.take_away(0) or []])
+    consumer = ScriptedConsumer([lambda c: c.assign_in_group(0) or [], lambda c: c.take_away() or []])
     source = source_of(consumer, clock)
     polled(source)
     source.commit({Partition(TOPIC, "0"): 3})

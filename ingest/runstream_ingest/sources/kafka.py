@@ -7,10 +7,10 @@ silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from runstream_ingest.clock import Clock
 from runstream_ingest.observer import Observer
@@ -52,7 +52,9 @@ class KafkaTopics:
         self._given_up: set[bytes] = set()
         self._early: list[Any] = []
         self._gone: set[Place] = set()
-        self._again: set[Place] = set()
+        self._came_back = False
+        self._starts: dict[Place, int] = {}
+        self._unstarted = False
         self._ended: set[Place] = set()
         self._damage = Damage()
         self._paused = False
@@ -100,7 +102,7 @@ class KafkaTopics:
         """Read on from what is committed: what was given away since did not arrive."""
         self._early = []
         self._held.clear()
-        self._read_again(self._assigned())
+        self._read_again()
 
     def commit(self, positions: Positions) -> None:
         """Commit in the background: an answer that does not come must not stop the worker."""
@@ -143,24 +145,41 @@ class KafkaTopics:
                 continue
             self._ended.discard(place)
             self._damage.over(place)
+            self._starts.pop(place, None)
             records.append(answer)
         if self._gone:
             records = [found for found in records if (found.topic(), found.partition()) not in self._gone]
-        if self._again:
-            # Gone and back in one call: nobody knows which records are old, so it is read from what is committed.
-            self._read_again(self._again)
-            self._again = set()
+        if self._came_back:
+            # Gone and back in one call: nobody knows which records are old, so all is read from what is committed.
+            self._came_back = False
+            self._read_again()
+        elif self._unstarted:
+            self._start()
         return records
 
-    def _read_again(self, places: Collection[Place]) -> None:
-        """Read partitions of this worker from what is committed."""
-        if not places:
-            return
-        self._ended -= set(places)
-        self._consumer.incremental_unassign([TopicPartition(*place) for place in places])
-        self._consumer.incremental_assign([TopicPartition(*place) for place in places])
-        # The client remembers who was paused.
-        self._paused = True
+    def _read_again(self) -> None:
+        """Read all partitions of this worker from what is committed."""
+        self._ended.clear()
+        self._starts.clear()
+        self._unstarted = False
+        self._assign_anew({})
+
+    def _start(self) -> None:
+        """Read some partitions from elsewhere, and all others on from where they are.
+
+        The client does this only to all at once: a partition of which it gave an error cannot be sought in.
+        """
+        self._unstarted = False
+        here = self._consumer.position([TopicPartition(*place) for place in self._assigned()])
+        self._assign_anew({(place.topic, place.partition): place.offset for place in here} | self._starts)
+
+    def _assign_anew(self, offsets: Mapping[Place, int]) -> None:
+        """Read the partitions of this worker from these offsets, and from what is committed where there is none."""
+        places = self._assigned()
+        if places:
+            self._consumer.assign([TopicPartition(*place, offsets.get(place, OFFSET_INVALID)) for place in places])
+            # The client remembers who was paused.
+            self._paused = True
 
     def _resume(self) -> None:
         """End the pause that `keep_alive` began."""
@@ -241,15 +260,14 @@ class KafkaTopics:
         self._read_from(place, self._damage.next_try(place, batch))
 
     def _read_from(self, place: Place, offset: int) -> None:
-        places = [TopicPartition(*place, offset)]
-        self._consumer.incremental_unassign(places)
-        self._consumer.incremental_assign(places)
+        self._starts[place] = offset
+        self._unstarted = True
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        consumer.incremental_assign(places)
+        consumer.assign(places)
         # Where reading was paused before, the client would stay paused.
         consumer.resume(places)
-        self._again |= {(place.topic, place.partition) for place in places} & self._gone
+        self._came_back = any((place.topic, place.partition) in self._gone for place in places)
         self._observer.rebalanced(len(consumer.assignment()))
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
@@ -266,10 +284,10 @@ class KafkaTopics:
             self._observer.lag(partition, None)
         keys = {(place.topic, place.partition) for place in places}
         self._gone |= keys
-        self._again -= keys
         self._ended -= keys
         for key in keys:
             self._damage.over(key)
+            self._starts.pop(key, None)
         self._commits.forget(keys)
         self._early = [early for early in self._early if (early.topic(), early.partition()) not in keys]
 
