@@ -37,7 +37,7 @@ class DeadLetter:
     id: str
     event: str
     fingerprint: str
-    """Of its schema, hex."""
+    """Of its schema, hex; empty when nobody can tell which it was."""
     source: str
     """Log directory or topic it came from."""
     name: str
@@ -61,10 +61,10 @@ class DeadLetter:
 def dead_letter(message: Message, error_code: int, error: str) -> DeadLetter:
     """Describe a refused message."""
     fingerprint, datum = message.schema.fingerprint, message.datum
-    later = unknown_fingerprint(datum) if message.origin is not None else None
-    if later is not None:
+    if message.defect:
+        fingerprint = unknown_fingerprint(datum) or b""
         # Versions of an event add fields at its end, so who sent it can be read all the same.
-        fingerprint, datum = later, datum[avro.HEADER_BYTES :]
+        datum = datum[avro.HEADER_BYTES :] if fingerprint else datum
     who = shape.identity(message.schema, datum)
     place = f"{message.partition.source}\0{message.partition.name}\0{message.offset}\0".encode()
     return DeadLetter(

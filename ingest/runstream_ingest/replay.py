@@ -33,7 +33,8 @@ def replay(store: Store, dead_letters: DeadLetters, letters: Sequence[DeadLetter
     for letter in letters:
         schema = schema_of(letter)
         if schema is None:
-            result.refused.append((letter, f"no schema has the fingerprint {letter.fingerprint}"))
+            unknown = f"no schema has the fingerprint {letter.fingerprint}"
+            result.refused.append((letter, unknown if letter.fingerprint else letter.error))
             continue
         try:
             datum = dead_letters.datum(letter)

@@ -121,7 +121,8 @@ def test_dead_letters_of_topics_are_listed_shown_and_replayed(
     kafka_tasks.make_topics(broker.url, prefix)
     records = [batch_record(0), batch_record(1, names=("lr", "n" * 2000)), batch_record(2)]
     kafka_tasks.produce(broker.url, prefix, {"metric": records})
-    kafka_tasks.send(broker.url, [(f"{prefix}.metric", KEY, b"nothing of ours")])
+    bare = datum("metric", batch_record(3))  # nothing says that it is of this version
+    kafka_tasks.send(broker.url, [(f"{prefix}.metric", KEY, value) for value in (b"nothing of ours", bare)])
     environ = kafka_tasks.worker_environment(tmp_path, broker.url, prefix, RUNSTREAM_STORE=url)
     assert kafka_tasks.drain(environ).returncode == 0
 
@@ -138,13 +139,13 @@ def test_dead_letters_of_topics_are_listed_shown_and_replayed(
         assert "Traceback" not in done.stderr
         return json.loads(done.stdout) if done.stdout.startswith(("[", "{")) else done.stdout
 
-    long_name, foreign = command("list", "--json")
-    assert (long_name["offset"], foreign["offset"]) == (1, 3)
+    long_name, *foreign = command("list", "--json")
+    assert [letter["offset"] for letter in (long_name, *foreign)] == [1, 3, 4]
     assert long_name["run_id"] == str(RUN)
     assert command("show", long_name["id"])["content"]["seq"] == 1
-    assert command("show", foreign["id"])["content"] is None
+    assert [command("show", letter["id"])["content"] for letter in foreign] == [None, None]
     refused = command("replay", "--all", "--json", status=ExitCode.INCOMPLETE)
-    assert (refused["stored"], len(refused["refused"])) == ([], 2)
+    assert (refused["stored"], len(refused["refused"])) == ([], 3)
 
     with open_store(settings_for(url, tmp_path)) as store:
         query = "SELECT create_table_query FROM system.tables WHERE name = 'landing_metric' AND database = {db:String}"
@@ -152,7 +153,8 @@ def test_dead_letters_of_topics_are_listed_shown_and_replayed(
         store.client.command(create.replace("<= 1024", "<= 4096").replace("CREATE TABLE", "CREATE OR REPLACE TABLE", 1))
     replayed = command("replay", "--all", "--json", status=ExitCode.INCOMPLETE)
     assert replayed["stored"] == [long_name["id"]]
-    assert [letter["id"] for letter in command("list", "--json")] == [foreign["id"]]
+    assert [letter["error"] for letter in replayed["refused"]] == [letter["error"] for letter in foreign]
+    assert command("list", "--json") == foreign
     assert [seq for _, _, seq in stored_seqs(url, tmp_path)] == [0, 1, 2]
     (last,) = everything_in(broker, f"{prefix}.dead_letter")[-1:]
     assert (last.key(), last.value()) == (f"{prefix}.metric-0-1".encode(), None)
