@@ -256,6 +256,33 @@ def test_a_spill_that_is_full_keeps_everything_in_the_journal_and_then_drops_the
     assert 0 < len(kept) < 300_000 and kept[:50_000] == list(range(50_000))
 
 
+@needs_mounts
+def test_a_spill_leaves_a_part_of_its_disk_to_others(tmp_path: Path) -> None:
+    done = run_on_small_disk(
+        tmp_path,
+        f"""
+        from runstream.batches import Message
+        from runstream.transport.spill import Spill
+        spill = Spill(small / "{RUN}.0.1", info={{}})
+        kept = 0
+        try:
+            while True:
+                spill.put([Message("metric", bytes(100_000))])
+                kept += 1
+        except OSError as error:
+            assert error.errno == errno.ENOSPC, error
+            print(error.strerror)
+        assert 4_500_000 < shutil.disk_usage(small).free < 5 * 1024 * 1024, "a twentieth"
+        assert kept > 900
+        min(small.rglob("*.avro")).unlink()
+        spill.put([Message("metric", bytes(100_000))])
+        """,
+        mebibytes=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "No space left on device: 4 MiB of its disk are free, the last 5 are left to others\n"
+
+
 def refused_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a topic refused is offered again soon."""
     monkeypatch.setattr(feed, "FIRST_PAUSE_S", 0.5)

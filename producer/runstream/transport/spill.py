@@ -6,6 +6,7 @@ segments as in a log directory. A segment is removed once every message of it is
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -22,6 +23,9 @@ from .segments import count_points
 LOCK = "lock"
 SEGMENT_BYTES: Final = 4 * 1024 * 1024
 """What is read into memory at once to be sent, and sent again when one message of it is refused."""
+RESERVE_SHARE: Final = 0.05
+RESERVE_BYTES: Final = 1024**3
+"""Left free of the spill's disk, this share of it and at most this much: checkpoints are written there, too."""
 ORDER: Final = ("run", "param", "tag", "artifact", "metric", "status")
 """In which events are sent: the final status last, since it says that all else is there."""
 
@@ -84,6 +88,7 @@ class Spill:
         if self._lock is None:
             self._hold()
             (self.directory / LOCK).write_bytes(orjson.dumps(self.info))
+        _leave_room(os.statvfs(self.directory))
         self._log.append(messages)
         for event in {message.event for message in messages}:
             path = self._log.segment(event)
@@ -166,6 +171,15 @@ def identity_of(directory: Path) -> tuple[UUID, int, int]:
         return UUID(run_id), int(rank), int(attempt)
     except ValueError as error:
         raise NotASpill(f"{directory} is no spill") from error
+
+
+def _leave_room(disk: os.statvfs_result) -> None:
+    """Raise OSError when only the reserve is left."""
+    free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    reserve = min(RESERVE_BYTES, int(RESERVE_SHARE * size))
+    if free < reserve:
+        mebibytes = f"{free >> 20:,} MiB of its disk are free, the last {reserve >> 20:,} are left to others"
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {mebibytes}")
 
 
 def _remove_directory(path: Path) -> None:
