@@ -95,7 +95,7 @@ def check_dead_letters(settings: Settings) -> Check:
     try:
         refused = sum(1 for _ in dead_letters_of(settings).letters())
     except LogFailed as error:
-        return warn("dead letters", f"cannot be read: {error}", "see topics")
+        return warn("dead letters", str(error), "do what that asks for; if nothing answers, mend the topics first")
     detail = f"{refused} events"
     if refused:
         return warn("dead letters", detail, "runstream-ingest deadletters list shows why; replay sends them again")
