@@ -85,6 +85,8 @@ def test_fleet_stores_what_slow_and_fast_runs_send(tmp_path: Path, documentation
     assert slow["stored"] == 1.0 and slow["p99_s"] >= slow["p50_s"] > 0
     assert (fast["points"], fast["messages"]) == (20_000, 200)
     assert slow["usage"]["worker"]["cores"] > 0
+    (lasting,) = raw["sustained"]
+    assert lasting["points"] > 0 and lasting["seconds"] >= 1 and lasting["usage"]["worker"]["rss_mib"]
 
 
 def test_queries_answers_every_question_merged_and_live(tmp_path: Path, documentation: Path) -> None:
