@@ -39,7 +39,7 @@ CLIENT_SETTINGS: Final[Mapping[str, str]] = {
 INTERNAL_VIEWS: Final = frozenset({"amended_run", "series_cut", "amended_series", "packed_point", "attempt_life"})
 """Views that only other views read."""
 
-OVER_RUNS: Final = frozenset({"chart", "chart_band", "chart_ranks"})
+OVER_RUNS: Final = frozenset({"chart", "chart_band", "chart_lines", "chart_ranks"})
 """Views that put runs together: computed once, from what the views below them bring from all shards."""
 
 PER_RUN_PART: Final = {"chart_plan": "FROM series FINAL"}

@@ -72,6 +72,7 @@ SELECT
     rank,
     step,
     if(newest = 0, NULL, reinterpretAsFloat64(toUInt64(newest))) AS last,
+    if(newest = 0, NULL, fromUnixTimestamp64Micro(reinterpretAsInt64(toUInt64(bitShiftRight(newest, 64))), 'UTC')) AS last_time,
     if(low = 18446744073709551615, NULL,
         reinterpretAsFloat64(if(low >= 9223372036854775808, bitXor(low, 9223372036854775808), bitNot(low)))) AS min,
     if(high = 0, NULL,
@@ -165,7 +166,7 @@ FROM
 
 -- One line per run: of each run the lowest rank that logged the metric.
 CREATE OR REPLACE VIEW chart AS
-SELECT run_id, rank, step, last, min, max, nonfinite, first_nonfinite_step
+SELECT run_id, rank, step, last, min, max, nonfinite, first_nonfinite_step, last_time
 FROM chart_bucket(
     metric = {metric:String}, runs = {runs:Array(UUID)}, every_run = empty({runs:Array(UUID)}),
     step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false,

@@ -121,6 +121,7 @@ SELECT
     rank,
     step,
     if(newest = 0, NULL, reinterpretAsFloat64(toUInt64(newest))) AS last,
+    if(newest = 0, NULL, fromUnixTimestamp64Micro(reinterpretAsInt64(toUInt64(bitShiftRight(newest, 64))), 'UTC')) AS last_time,
     if(low = 18446744073709551615, NULL,
         reinterpretAsFloat64(if(low >= 9223372036854775808, bitXor(low, 9223372036854775808), bitNot(low)))) AS min,
     if(high = 0, NULL,
@@ -217,7 +218,7 @@ SELECT * FROM cluster('fleet', view(SELECT * FROM runstream_shard.chart_bucket(p
 
 -- One line per run: of each run the lowest rank that logged the metric.
 CREATE OR REPLACE VIEW runstream_shard.chart ON CLUSTER 'fleet' AS
-SELECT run_id, rank, step, last, min, max, nonfinite, first_nonfinite_step
+SELECT run_id, rank, step, last, min, max, nonfinite, first_nonfinite_step, last_time
 FROM runstream_shard.chart_bucket(
     metric = {metric:String}, runs = {runs:Array(UUID)}, every_run = empty({runs:Array(UUID)}),
     step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false,
@@ -228,7 +229,7 @@ ORDER BY run_id, step;
 
 -- One line per run: of each run the lowest rank that logged the metric.
 CREATE OR REPLACE VIEW runstream.chart ON CLUSTER 'fleet' AS
-SELECT run_id, rank, step, last, min, max, nonfinite, first_nonfinite_step
+SELECT run_id, rank, step, last, min, max, nonfinite, first_nonfinite_step, last_time
 FROM runstream.chart_bucket(
     metric = {metric:String}, runs = {runs:Array(UUID)}, every_run = empty({runs:Array(UUID)}),
     step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false,
