@@ -36,7 +36,12 @@ CLIENT_SETTINGS: Final[Mapping[str, str]] = {
 }
 """Settings of every connection to a cluster; seconds for the last timeout, milliseconds for the first."""
 
-INTERNAL_VIEWS: Final = frozenset({"amended_run", "series_cut", "amended_series", "packed_point", "attempt_life"})
+INTERNAL_VIEWS: Final = frozenset(
+    {
+        *("amended_run", "series_cut", "amended_series", "packed_point", "attempt_life"),
+        *("series_width", "series_sample", "loss_curve"),
+    }
+)
 """Views that only other views read."""
 
 OVER_RUNS: Final = frozenset({"chart", "chart_band", "chart_lines", "chart_ranks"})
