@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from runstream_analytics.cli import delete, demo, doctor, ls, plot, show, sql, sync, terminal, topics, verify
+from runstream_analytics.cli import (
+    dashboards,
+    delete,
+    demo,
+    doctor,
+    ls,
+    plot,
+    show,
+    sql,
+    sync,
+    terminal,
+    topics,
+    verify,
+)
 from runstream_analytics.errors import UserError
 from runstream_schemas.exit_codes import ExitCode
 
@@ -30,6 +43,7 @@ app.command("sync", help=sync.HELP, short_help="Ship what killed processes left 
 app.command("delete", help=delete.HELP, short_help="Delete runs, after showing which.")(delete.delete)
 app.command("doctor", help=doctor.HELP, short_help="Check the installation, and say how to mend it.")(doctor.doctor)
 app.add_typer(topics.app, name="topics", help="The topics that a broker needs for events.")
+app.add_typer(dashboards.app, name="dashboards", help="Grafana dashboards and alert rules.")
 app.command("demo", help=demo.HELP, short_help="Train a sweep of small models, and look at it.")(demo.demo)
 
 
