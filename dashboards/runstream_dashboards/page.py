@@ -55,6 +55,8 @@ def page(
     for variable in variables:
         made = made.with_variable(variable)
     found = made.build()
+    for link in found.links or []:
+        link.placement = ""  # at the top: the SDK's own place for links is a menu of newer versions
     found.panels = _placed(rows)
     return found
 

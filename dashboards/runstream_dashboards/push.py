@@ -22,7 +22,7 @@ class CannotPush(Exception):
 
 
 class Grafana(Protocol):
-    """What is asked of a Grafana. Methods raise CannotPush; those that look for one thing give None when there is none."""
+    """What is asked of a Grafana. Methods raise CannotPush; those that look for one thing give None without it."""
 
     def version(self) -> str:
         """Like 12.3.3."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from grafana_foundation_sdk.builders import common, trend
+from grafana_foundation_sdk.builders import common, dashboard, trend
 from grafana_foundation_sdk.models.common import (
     GraphDrawStyle,
     LegendDisplayMode,
@@ -19,7 +19,7 @@ from grafana_foundation_sdk.models.common import (
     TooltipDisplayMode,
     VisibilityMode,
 )
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, FieldColorModeId
 
 from runstream_dashboards.look import BAD_COLOUR, BAND_COLOUR, RAW_COLOUR, SLOT_COLOURS, fixed, properties
 from runstream_dashboards.sources import CLICKHOUSE, Sql
@@ -132,6 +132,7 @@ def _chart(title: str, description: str, sql: str, x: str) -> trend.Panel:
     panel = panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.ASCENDING))
     # A series of one point would not show without its point.
     panel = panel.draw_style(GraphDrawStyle.LINE).line_width(1).fill_opacity(0).show_points(VisibilityMode.AUTO)
+    panel = panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     return panel.unit("short").no_value("no data: choose another metric or run")
 
 

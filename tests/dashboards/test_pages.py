@@ -43,6 +43,7 @@ def test_uids_and_titles_are_unique() -> None:
 def test_a_page_says_which_question_it_answers_and_leads_to_the_others(page: dict[str, Any]) -> None:
     assert "?" in page["description"]
     (others,) = page["links"]
+    assert not others["placement"], "it is at the top"
     assert (others["tags"], others["includeVars"], others["keepTime"]) == (page["tags"], True, True)
 
 
