@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runstream.sync import anything_waits
 from runstream_analytics.errors import NothingHere, UserError
+from runstream_analytics.served import Served, find_served
 from runstream_schemas.exit_codes import ExitCode
 from runstream_schemas.settings import Settings
 
@@ -23,6 +24,8 @@ class Reader:
     client: Client
     connect: Callable[[], Client]
     """Opens one more client, whose settings are its own; the caller closes it."""
+    served_by: int | None = None
+    """The process of `runstream serve` that answers; nothing can be written then."""
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """All rows of a query; values of users go in as `{name:Type}` parameters. Raises UserError."""
@@ -80,6 +83,11 @@ def open_reader(settings: Settings, listener: Listener, *, load: bool = True) ->
         from runstream_ingest.store import StoreFailed, open_store
     except ImportError as error:
         raise UserError(f"{error}; install it with: pip install 'runstream[local]'", ExitCode.STORE_FAILED) from error
+    served = find_served(settings)
+    if served is not None:
+        with _asking(served, settings, listener, load=load) as reader:
+            yield reader
+        return
     try:
         with open_store(settings, on_wait=listener.waiting) as store:
             # A log that nobody named may be missing: the store is all that is read then.
@@ -91,6 +99,25 @@ def open_reader(settings: Settings, listener: Listener, *, load: bool = True) ->
         raise UserError(f"{error}; try again, or stop it", ExitCode.STORE_BUSY) from error
     except StoreFailed as error:
         raise UserError(str(error), ExitCode.STORE_FAILED) from error
+
+
+@contextmanager
+def _asking(served: Served, settings: Settings, listener: Listener, *, load: bool) -> Iterator[Reader]:
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    pid, loads = served.announcement.pid, served.announcement.loads
+    if load and settings.log_dir:
+        if loads != settings.url:
+            listener.warn(f"process {pid} serves the store and loads {loads} into it, so {settings.url} is not loaded")
+        else:
+            listener.doing(f"process {pid} serves the store; waiting until it has loaded what is new")
+            served.await_load()
+    try:
+        client = served.connect()
+    except ClickHouseError as error:
+        raise UserError(f"process {pid} serves the store but does not answer: {error}", ExitCode.STORE_BUSY) from error
+    with closing(client):
+        yield Reader(client, served.connect, pid)
 
 
 def _load(store: Any, settings: Settings, listener: Listener) -> None:

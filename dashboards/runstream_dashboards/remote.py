@@ -1,13 +1,17 @@
-"""A Grafana over HTTP, through grafana-client; what goes wrong is said with what to do."""
+"""A Grafana over HTTP; what goes wrong is said with what to do.
+
+Not through grafana-client: since its version 4 it brings a fork of urllib3 that takes the place of urllib3 itself in an
+environment, and breaks the client of ClickHouse there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
 
-import niquests
-from grafana_client.api import GrafanaApi
-from grafana_client.client import GrafanaClientError, GrafanaException, GrafanaUnauthorizedError
+import urllib3
 
 from runstream_dashboards.push import CannotPush
 
@@ -17,98 +21,105 @@ TIMEOUT_S: Final = 20.0
 MESSAGE: Final = "runstream dashboards push"
 """In the history of a dashboard."""
 
-NO_GRAFANA: Final = (ValueError, AttributeError, KeyError, TypeError)
-"""What the client raises when it cannot make sense of an answer."""
+RULES: Final = "/api/v1/provisioning/alert-rules"
 
-FAILURES: Final = (GrafanaException, niquests.RequestException, *NO_GRAFANA)
-
-Result = TypeVar("Result")
+EDITABLE: Final = {"X-Disable-Provenance": "true"}
+"""People may still change in Grafana what was sent with it."""
 
 
 class RemoteGrafana:
-    """The Grafana at an address."""
+    """The Grafana at an address, as a service account."""
 
     def __init__(self, url: str, token: str) -> None:
+        """Raises CannotPush for what is no address."""
         self._url = url.rstrip("/")
         if not self._url.startswith(("http://", "https://")):
             raise CannotPush(f"{url!r} is no address of a Grafana: it begins with http:// or https://")
-        self._api = GrafanaApi.from_url(self._url, credential=token, timeout=TIMEOUT_S)
+        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._pool = urllib3.PoolManager(timeout=TIMEOUT_S, retries=False)
 
     def version(self) -> str:
         """Like 12.3.3."""
-        return str(self._ask("ask for its version", lambda: self._api.health.check()["version"]))
+        found = self._ask("GET", "/api/frontend/settings", "ask for its version")
+        version = found.get("buildInfo", {}).get("version") if isinstance(found, dict) else None
+        if not version:
+            raise self._no_grafana()
+        return str(version)
 
     def datasources(self) -> list[dict[str, Any]]:
         """All data sources that this user may see."""
-        found: list[dict[str, Any]] = self._ask("list data sources", self._api.datasource.list_datasources)
+        found: list[dict[str, Any]] = self._ask("GET", "/api/datasources", "list data sources")
         return found
 
     def plugin(self, plugin_id: str) -> bool:
         """Whether a plugin is installed."""
-        found = self._ask("list plugins", self._api.plugin.list)
-        return any(plugin["id"] == plugin_id for plugin in found)
+        return any(plugin["id"] == plugin_id for plugin in self._ask("GET", "/api/plugins", "list plugins"))
 
     def folder(self, uid: str) -> dict[str, Any] | None:
         """A folder."""
-        return self._found("read folders", lambda: self._api.folder.get_folder(uid))
+        return self._found(f"/api/folders/{quote(uid)}", "read folders")
 
     def create_folder(self, uid: str, title: str) -> None:
         """Make a folder."""
-        self._ask("create folders", lambda: self._api.folder.create_folder(title, uid))
+        self._ask("POST", "/api/folders", "create folders", {"uid": uid, "title": title})
 
     def dashboard(self, uid: str) -> dict[str, Any] | None:
         """A dashboard's JSON."""
-        found = self._found("read dashboards", lambda: self._api.dashboard.get_dashboard(uid))
+        found = self._found(f"/api/dashboards/uid/{quote(uid)}", "read dashboards")
         return None if found is None else found["dashboard"]
 
     def save_dashboard(self, dashboard: Mapping[str, Any], folder_uid: str) -> None:
         """Make or replace a dashboard."""
-        body = {"dashboard": dict(dashboard), "folderUid": folder_uid, "overwrite": True, "message": MESSAGE}
-        self._ask(f"save the dashboard {dashboard['title']}", lambda: self._api.dashboard.update_dashboard(body))
+        body = {"dashboard": dashboard, "folderUid": folder_uid, "overwrite": True, "message": MESSAGE}
+        self._ask("POST", "/api/dashboards/db", f"save the dashboard {dashboard['title']}", body)
 
     def rule(self, uid: str) -> dict[str, Any] | None:
         """An alert rule."""
-        return self._found("read alert rules", lambda: self._api.alertingprovisioning.get_alertrule(uid))
+        return self._found(f"{RULES}/{quote(uid)}", "read alert rules")
 
     def save_rule(self, rule: Mapping[str, Any], *, new: bool) -> None:
-        """Make or replace an alert rule, which people may still change in Grafana."""
-        rules = self._api.alertingprovisioning
-        what = f"save the alert rule {rule['title']}"
-        if new:
-            self._ask(what, lambda: rules.create_alertrule(dict(rule), disable_provenance=True))
-        else:
-            self._ask(what, lambda: rules.update_alertrule(rule["uid"], dict(rule), disable_provenance=True))
+        """Make or replace an alert rule."""
+        path = RULES if new else f"{RULES}/{quote(rule['uid'])}"
+        self._ask("POST" if new else "PUT", path, f"save the alert rule {rule['title']}", rule, EDITABLE)
 
-    def _found(self, what: str, request: Callable[[], Any]) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = request()
-        except GrafanaClientError as error:
-            if error.status_code == 404:
-                return None
-            raise self._failed(what, error) from error
-        except FAILURES as error:
-            raise self._failed(what, error) from error
+    def _found(self, path: str, what: str) -> dict[str, Any] | None:
+        status, found = self._request("GET", path)
+        if status == 404:
+            return None
+        self._check(status, found, what)
+        answer: dict[str, Any] = found
+        return answer
+
+    def _ask(
+        self, method: str, path: str, what: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        status, found = self._request(method, path, body, headers)
+        self._check(status, found, what)
         return found
 
-    def _ask(self, what: str, request: Callable[[], Result]) -> Result:
+    def _request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        own = {**self._headers, **(headers or {})}
         try:
-            return request()
-        except FAILURES as error:
-            raise self._failed(what, error) from error
+            answer = self._pool.request(method, self._url + path, json=body, headers=own)
+        except urllib3.exceptions.HTTPError as error:
+            raise CannotPush(f"{self._url} is not reached: {str(error)[:300] or type(error).__name__}") from error
+        try:
+            return answer.status, json.loads(answer.data) if answer.data else None
+        except ValueError as error:
+            raise self._no_grafana() from error
 
-    def _failed(self, what: str, error: Exception) -> CannotPush:
-        if isinstance(error, GrafanaUnauthorizedError):
-            return CannotPush(f"{self._url} does not know this token: make one for a service account, role Editor")
-        if isinstance(error, GrafanaException) and error.status_code == 403:
-            return CannotPush(f"this token may not {what}: its service account needs the role Editor")
-        if isinstance(error, GrafanaException) and error.status_code:
-            hint = "; it was loaded from a file, which has to go first" if "provisioned" in str(error) else ""
-            return CannotPush(f"{self._url} does not let us {what}: {error}{hint}")
-        if isinstance(error, NO_GRAFANA) and not isinstance(error, niquests.RequestException):
-            return CannotPush(f"what answers at {self._url} is no Grafana, or not its root address")
-        return CannotPush(f"{self._url} is not reached: {_cause(error)}")
+    def _check(self, status: int, found: Any, what: str) -> None:
+        if status < 400:
+            return
+        if status == 401:
+            raise CannotPush(f"{self._url} does not know this token: make one for a service account, role Editor")
+        if status == 403:
+            raise CannotPush(f"this token may not {what}: its service account needs the role Editor")
+        message = found.get("message", "") if isinstance(found, dict) else ""
+        hint = "; it was loaded from a file, which has to go first" if "provisioned" in message else ""
+        raise CannotPush(f"{self._url} does not let us {what}: {message or status}{hint}")
 
-
-def _cause(error: BaseException) -> str:
-    text = str(error).partition("(Caused by ")[2].rstrip(")") or str(error)
-    return text[:300] or type(error).__name__
+    def _no_grafana(self) -> CannotPush:
+        return CannotPush(f"what answers at {self._url} is no Grafana, or not its root address")

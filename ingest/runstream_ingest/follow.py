@@ -18,8 +18,8 @@ from runstream_ingest.backoff import Backoff
 from runstream_ingest.clock import Clock
 from runstream_ingest.deliver import Stopped, StoreKeepsFailing
 from runstream_ingest.free import free_deleted
-from runstream_ingest.holding import ASK_EVERY_S, Holding
-from runstream_ingest.lock import OnWait, StoreBusy
+from runstream_ingest.holding import ASK_EVERY_S, Hold, Holding
+from runstream_ingest.lock import StoreBusy
 from runstream_ingest.loop import Loaded
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
@@ -57,9 +57,13 @@ class Follower:
         observer: Observer,
         on_loaded: Callable[[Loaded], None],
         on_trouble: Callable[[str], None],
-        on_wait: OnWait | None = None,
+        hold: Hold | None = None,
+        on_round: Callable[[float], None] = lambda began: None,
     ) -> None:
-        self._settings = settings
+        """`on_round` is called after each round with the moment (monotonic) at which it began to look.
+
+        The store is opened and given back by the follower itself unless it gets a hold on one.
+        """
         self._log_dirs = log_dirs
         self._clock = clock
         self._stop = stop
@@ -67,7 +71,8 @@ class Follower:
         self._on_loaded = on_loaded
         self._on_trouble = on_trouble
         self._guard = PoisonGuard()
-        self._holding = Holding(settings, clock, on_wait)
+        self._on_round = on_round
+        self._holding = hold or Holding(settings, clock)
         self._source = LogDirectories(log_dirs, self._save)
         self._freed_at = clock.monotonic()
 
@@ -93,6 +98,7 @@ class Follower:
                     self._load()
                 self._observer.turned()
                 self._source_quiet()
+                self._on_round(began)
                 backoff = Backoff()
             except Stopped:
                 return

@@ -8,7 +8,7 @@ as a fresh process before that adds up.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, Protocol
 
 from runstream_ingest import lock
 from runstream_ingest.clock import Clock
@@ -31,6 +31,43 @@ MOST_OPENINGS: Final = 100
 
 class WornOut(Exception):
     """The engine has been opened so often in this process that a fresh one has to go on."""
+
+
+class Hold(Protocol):
+    """A worker's store, for as long as it may have it."""
+
+    def store(self) -> Store:
+        """The store, open, to be written to now."""
+
+    def due(self) -> bool:
+        """Whether a store in use is to be given back."""
+
+    def rest(self) -> None:
+        """Nothing is to be written at the moment."""
+
+    def give_back(self) -> None:
+        """Nothing is to be written any more, or writing fails."""
+
+
+class Kept:
+    """A store that stays open, because this process also serves it: whoever else wants to read asks here."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def store(self) -> Store:
+        """The store."""
+        return self._store
+
+    def due(self) -> bool:
+        """Never."""
+        return False
+
+    def rest(self) -> None:
+        """Stays open."""
+
+    def give_back(self) -> None:
+        """Stays open: who opened it closes it."""
 
 
 class Holding:

@@ -70,6 +70,16 @@ def wanted(directory: Path) -> bool:
         return not _try(_open(directory.with_name(directory.name + ".next"), opened))
 
 
+def holder(directory: Path) -> int | None:
+    """The process that holds the store of a directory, None when nobody does."""
+    place = directory.with_name(directory.name + ".lock")
+    if not place.exists():
+        return None
+    with ExitStack() as opened:
+        descriptor = _open(place, opened)
+        return None if _try(descriptor) else _holder(descriptor)
+
+
 def _acquire(directory: Path, wait_s: float, on_wait: OnWait | None) -> int:
     directory.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait_s

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from runstream_ingest import console, stopping
 from runstream_ingest import settings as worker_settings
+from runstream_ingest.announcement import serving
 from runstream_ingest.clock import SystemClock
 from runstream_ingest.console import DirOption, JsonOption, StoreOption, UrlOption
 from runstream_ingest.follow import Follower
@@ -108,6 +109,7 @@ def run(
         stall_s=stall_s,
         log=log,
     )
+    _check_not_served(settings)
     reporter: Reporter = TextReporter() if worker.log == "text" else JsonReporter()
     stop = stopping.stop_on_signals()
     log_dirs = log_dir or ([settings.log_dir] if settings.log_dir else [])
@@ -123,6 +125,16 @@ def run(
             except WornOut:
                 stopping.go_on_as_a_fresh_process()
             reporter.say("stopped")
+
+
+def _check_not_served(settings: Settings) -> None:
+    found = serving(settings.store_dir) if settings.store_dir else None
+    if found is not None:
+        console.fail(
+            f"process {found.pid} serves this store at {found.url} and loads {found.loads} into it already; "
+            "stop it to load something else",
+            ExitCode.STORE_BUSY,
+        )
 
 
 def _worker_settings(settings: Settings, **flags: str | None) -> WorkerSettings:

@@ -20,7 +20,7 @@ from runstream_ingest.dead_letter_topic import DeadLetterTopic
 from runstream_ingest.deliver import Stopped, StoreKeepsFailing
 from runstream_ingest.follow import FREE_DELETED_EVERY_S, REPORT_EVERY_S, SAY_TROUBLE_AFTER_S
 from runstream_ingest.free import free_deleted
-from runstream_ingest.holding import ASK_EVERY_S, Holding
+from runstream_ingest.holding import ASK_EVERY_S, Hold, Holding
 from runstream_ingest.lock import StoreBusy
 from runstream_ingest.loop import KEEP_ALIVE_S, Loaded
 from runstream_ingest.observer import Observer
@@ -52,7 +52,9 @@ class Worker:
         observer: Observer,
         on_loaded: Callable[[Loaded], None],
         on_trouble: Callable[[str], None],
+        hold: Hold | None = None,
     ) -> None:
+        """The store is opened and given back by the worker itself unless it gets a hold on one."""
         self._settings = settings
         self._worker = worker
         self._clock = clock
@@ -61,7 +63,7 @@ class Worker:
         self._on_loaded = on_loaded
         self._on_trouble = on_trouble
         self._guard = PoisonGuard()
-        self._holding = Holding(settings, clock)
+        self._holding = hold or Holding(settings, clock)
         self._dead_letters = DeadLetterTopic(settings.url, settings.kafka)
         self._topics = TopicAdmin(settings.url, settings.kafka)
         self._freed_at = self._looked_at = clock.monotonic()

@@ -18,7 +18,7 @@ def test_help_does_not_wait_for_the_engine() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-COMMANDS = ("ls", "show", "plot", "sql", "verify", "sync", "delete", "doctor", "demo")
+COMMANDS = ("ls", "show", "plot", "sql", "verify", "sync", "delete", "doctor", "serve", "demo")
 COMMANDS += ("topics create", "topics describe")
 
 

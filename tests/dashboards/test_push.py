@@ -94,7 +94,7 @@ def test_dashboards_point_to_the_data_source_that_is_named(grafana: FakeGrafana)
         ({"datasources": []}, "there is no ClickHouse data source: add one with the uid 'clickhouse'"),
         (
             {"provisioned": {"runstream-runs"}},
-            "Runs: Bad Input: `{'message': 'Cannot save provisioned dashboard'}`; it was",
+            "save the dashboard Runs: Cannot save provisioned dashboard; it was loaded from a file",
         ),
         ({"forbidden": "/api/folders"}, "this token may not read folders: its service account needs the role Editor"),
     ],

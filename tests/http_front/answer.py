@@ -5,20 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-CODE = re.compile(rb"Code: (\d+)\.")
+from runstream_analytics.serve.answer import exception, failure, status_of
+
+__all__ = ["Answer", "exception", "failed", "page", "plain", "result", "stored"]
+
 FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 WITH_RESULT = re.compile(r"\s*\(?\s*(SELECT|WITH|SHOW|DESC|DESCRIBE|EXISTS|EXPLAIN)\b", re.IGNORECASE)
-
-STATUS = {
-    400: (26, 27, 36, 53, 62),
-    401: (194,),
-    403: (192, 193, 516),
-    404: (46, 47, 60, 81, 115),
-    408: (159,),
-    501: (48,),
-}
-STATUS_OF = {code: status for status, codes in STATUS.items() for code in codes}
-"""What is not listed is answered with 500."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +35,8 @@ def stored(query_id: str) -> Answer:
 
 def failed(text: bytes, version: str, query_id: str = "") -> Answer:
     """An exception of the engine, whose text names its code."""
-    found = CODE.search(text)
-    code = int(found[1]) if found else 1001
-    body = text[found.start() if found else 0 :].rstrip() + f" (version {version} (official build))\n".encode()
-    headers = {"X-ClickHouse-Exception-Code": str(code), **_common(query_id)}
-    return Answer(STATUS_OF.get(code, 500), body, headers)
-
-
-def exception(code: int, text: str, name: str) -> bytes:
-    """The text of an exception that the engine did not make."""
-    return f"Code: {code}. DB::Exception: {text}. ({name})".encode()
+    code, body = failure(text, version)
+    return Answer(status_of(code), body, {"X-ClickHouse-Exception-Code": str(code), **_common(query_id)})
 
 
 def page(status: int, title: str) -> Answer:

@@ -115,15 +115,15 @@ class Handler(BaseHTTPRequestHandler):
         self._send(made)
 
     def _check(self, request: Request) -> None:
-        if self.server.account is not None and (request.user, request.password) != self.server.account:
+        if self.server.account is not None and (request.beside.user, request.beside.password) != self.server.account:
             why = "Authentication failed: password is incorrect, or there is no user with such name"
-            raise EngineError(answer.exception(516, f"{request.user}: {why}", "AUTHENTICATION_FAILED"))
+            raise EngineError(answer.exception(516, f"{request.beside.user}: {why}", "AUTHENTICATION_FAILED"))
 
     def _answer(self, request: Request) -> Answer:
         if isinstance(request.statement, Insert):
             return self._insert(request, request.statement)
         data = self.server.engine.run(request, request.statement, readonly=self.server.plan.readonly)
-        return answer.result(data, request.statement, request.format, request.query_id)
+        return answer.result(data, request.statement, request.beside.format, request.beside.query_id)
 
     def _insert(self, request: Request, insert: Insert) -> Answer:
         fault = self.server.plan.take(insert.table)
@@ -139,10 +139,10 @@ class Handler(BaseHTTPRequestHandler):
                 except EngineError as error:
                     seen.outcome = "refused"
                     self.server.plan.note(seen)
-                    return answer.failed(error.text, self.server.engine.version, request.query_id)
+                    return answer.failed(error.text, self.server.engine.version, request.beside.query_id)
             seen.outcome = "stored" if fault is None else f"{fault.kind}{' after write' if fault.after_write else ''}"
             self.server.plan.note(seen)
-            return answer.stored(request.query_id) if fault is None else self._spoil(fault, request)
+            return answer.stored(request.beside.query_id) if fault is None else self._spoil(fault, request)
         finally:
             os.close(descriptor)
 
@@ -159,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
             table=insert.table,
             digest=hashlib.sha256(data).hexdigest(),
             bytes=os.fstat(descriptor).st_size,
-            settings=dict(request.settings),
+            settings=dict(request.beside.settings),
             encoding=self.headers.get("Content-Encoding", ""),
             connection=str(self.client_address[1]),
             outcome="",
@@ -169,14 +169,14 @@ class Handler(BaseHTTPRequestHandler):
         version = self.server.engine.version
         if fault.kind == "refuse":
             text = answer.exception(fault.code, fault.text or "planted", "PLANTED")
-            return answer.failed(text, version, request.query_id)
+            return answer.failed(text, version, request.beside.query_id)
         if fault.kind == "page":
             return answer.page(fault.code, "No server is available to handle this request")
         if fault.kind == "redirect":
             return Answer(307, b"", {"Location": self.path})
         if fault.kind == "late":
             # A server that has begun to tell its progress can change the status no more, but names the exception.
-            made = answer.failed(answer.exception(fault.code, "planted", "PLANTED"), version, request.query_id)
+            made = answer.failed(answer.exception(fault.code, "planted", "PLANTED"), version, request.beside.query_id)
             return Answer(200, made.body, {"X-ClickHouse-Progress": "{}", **made.headers})
         if fault.kind == "cut":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-ClickHouse-Query-Id: x\r\n\r\nff\r\n")

@@ -16,6 +16,7 @@ from runstream_analytics.cli import (
     doctor,
     ls,
     plot,
+    serve,
     show,
     sql,
     sync,
@@ -38,6 +39,7 @@ app.command("ls", help=ls.HELP, short_help="The leaderboard: runs filtered, sort
 app.command("show", help=show.HELP, short_help="Everything about one run or several.")(show.show)
 app.command("plot", help=plot.HELP, short_help="Charts of metrics in the terminal.")(plot.plot)
 app.command("sql", help=sql.HELP, short_help="Ask the store in SQL.")(sql.sql)
+app.command("serve", help=serve.HELP, short_help="Serve the store to Grafana and any ClickHouse client.")(serve.serve)
 app.command("verify", help=verify.HELP, short_help="Check that everything that was logged is stored.")(verify.verify)
 app.command("sync", help=sync.HELP, short_help="Ship what killed processes left behind.")(sync.sync)
 app.command("delete", help=delete.HELP, short_help="Delete runs, after showing which.")(delete.delete)

@@ -106,7 +106,6 @@ def push(
 
 def _require() -> None:
     try:
-        import grafana_client  # noqa: F401
         import grafana_foundation_sdk  # noqa: F401
     except ImportError as error:
         raise UserError("dashboards need more packages: pip install 'runstream[dashboards]'") from error

@@ -50,8 +50,8 @@ def delete(
         _delete(settings, chosen)
         # Loading the event now means that the next command does not show the runs.
         with terminal.patience("deleting") as listener, open_reader(settings, listener) as reader:
-            if settings.store_dir:
-                # An embedded store has no background but the commands that open it.
+            if settings.store_dir and not reader.served_by:
+                # An embedded store has no background but the processes that open it.
                 free_deleted(reader.client)
     if as_json:
         terminal.show_json([run.as_object() | {"deleted": yes} for run in chosen])

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from runstream_analytics.errors import UserError
 from runstream_analytics.reader import Reader, read_only
+from runstream_schemas.exit_codes import ExitCode
 
 _READONLY_REFUSED: Final = 164
 _UNKNOWN_TABLE: Final = 60
@@ -79,6 +80,12 @@ def _run(reader: Reader, query: str, form: str, settings: dict[str, int], write:
     except ClickHouseError as error:
         if not write:
             raise _explained(error) from error
+        if reader.served_by:
+            raise UserError(
+                f"process {reader.served_by} (`runstream serve`) holds the store and only reads; stop it to change the "
+                f"store, or mend the SQL: {error}",
+                ExitCode.STORE_BUSY,
+            ) from error
     try:
         with closing(reader.connect()) as client:
             client.command(text)
