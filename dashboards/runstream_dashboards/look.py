@@ -34,6 +34,9 @@ VERDICT_COLOURS: Final = {
 }
 """The words of the view diagnosis, worst first."""
 
+LEDGER_COLOURS: Final = {"complete": "green", "pending": "blue", "missing": "red"}
+"""The words of the view ledger."""
+
 RAW_COLOUR: Final = "rgba(128,128,128,0.35)"
 """Of lines behind smoothed ones. Lines have no opacity of their own."""
 BAND_COLOUR: Final = "#3274D9"

@@ -45,7 +45,8 @@ LEADERBOARD = f"""
     ) AS p ON p.run_id = r.run_id
     LEFT JOIN
     (
-        SELECT run_id, sum(dateDiff('second', started, ended)) / 3600 AS gpu_hours
+        SELECT run_id,
+            sum(dateDiff('second', started, ifNull(ended, if(state = 'running', now64(), started)))) / 3600 AS gpu_hours
         FROM attempts WHERE startsWith(device, 'cuda') GROUP BY run_id
     ) AS a ON a.run_id = r.run_id
     WHERE {CHOSEN}

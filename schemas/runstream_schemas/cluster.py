@@ -44,7 +44,7 @@ INTERNAL_VIEWS: Final = frozenset(
 )
 """Views that only other views read."""
 
-OVER_RUNS: Final = frozenset({"chart", "chart_band", "chart_lines", "chart_ranks"})
+OVER_RUNS: Final = frozenset({"chart", "chart_band", "chart_by_rank", "chart_lines", "chart_ranks"})
 """Views that put runs together: computed once, from what the views below them bring from all shards."""
 
 PER_RUN_PART: Final = {"chart_plan": "FROM series FINAL"}

@@ -52,7 +52,7 @@ def sent(query: Query, engine: Engine, **chosen: Value) -> str:
     repeat = query.panel and query.panel.get("repeat")
     if repeat:
         # Each panel of a repeat sees one of the values.
-        found = found.but(**{repeat: found.chosen(repeat)[0]})
+        found = found.but(**{repeat: (found.chosen(repeat) or [""])[0]})
     return expand(query.sql, found)
 
 

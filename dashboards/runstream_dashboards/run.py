@@ -1,0 +1,228 @@
+"""The page Run: everything about one run."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import stat, table, trend
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from runstream_dashboards import step_charts, variables
+from runstream_dashboards.look import LEDGER_COLOURS, STATE_COLOURS, VERDICT_COLOURS
+from runstream_dashboards.page import Folded, page
+from runstream_dashboards.panels import Column, number, sql_table
+from runstream_dashboards.values import POINTS, ZOOM, one, run
+
+MOST_METRICS = 24
+"""More charts take a browser many seconds; the prefix chooses among them."""
+
+THIS = f"run_id = {run()}"
+
+METRICS = f"""
+    SELECT metric FROM metric_summary
+    WHERE {THIS} AND NOT startsWith(metric, 'system/') AND startsWith(metric, {one("prefix")})
+    ORDER BY metric LIMIT {MOST_METRICS}
+"""
+
+HEADER = f"""
+    SELECT
+        r.state AS state, d.verdict AS diagnosis, r.experiment AS experiment, r.user AS user,
+        formatReadableTimeDelta(r.duration_s) AS duration, toString(r.last_step) AS `last step`,
+        toString(r.ranks) AS ranks
+    FROM runs AS r LEFT JOIN (SELECT run_id, verdict FROM diagnosis) AS d ON d.run_id = r.run_id
+    WHERE r.{THIS}
+"""
+
+METRIC = f"""
+    SELECT
+        c.step AS step, c.last AS last, c.min AS min, c.max AS max,
+        if(c.first_nonfinite_step = min(c.first_nonfinite_step) OVER (), ifNull(max(c.max) OVER (), 1), NULL) AS bad
+    FROM (SELECT 1 AS joined) AS once
+    LEFT JOIN
+    (
+        SELECT 1 AS joined, * FROM chart(metric = {one("metric")}, runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM})
+    ) AS c ON c.joined = once.joined
+    ORDER BY step
+"""
+"""The join gives one empty row where there is no point: without a row the panel would complain."""
+
+
+def machine_sql(pattern: str) -> str:
+    """System metrics whose names match, over the minutes since the run began: a line for each metric and rank."""
+    return f"""
+        SELECT ifNull(minutes, 0) AS minutes, if(metric = '', 'no samples', metric) AS metric, source, value
+        FROM (SELECT 1 AS joined) AS once
+        LEFT JOIN
+        (
+            SELECT 1 AS joined, floor(second / width) * width / 60 AS minutes, toString(metric) AS metric,
+                concat('rank ', toString(rank)) AS source, toNullable(avg(value)) AS value
+            FROM
+            (
+                SELECT metric, rank, value, step - min(step) OVER () AS second,
+                    greatest((max(step) OVER () - min(step) OVER ()) / {POINTS}, 10) AS width
+                FROM points WHERE {THIS} AND metric IN (
+                    SELECT metric FROM metric_summary WHERE {THIS} AND match(metric, '{pattern}'))
+            )
+            GROUP BY minutes, metric, source
+        ) AS sampled ON sampled.joined = once.joined
+        ORDER BY metric, source, minutes LIMIT 25000
+    """
+
+
+SUMMARY = f"""
+    SELECT metric, last, last_step, min, min_step, max, max_step, first_nonfinite_step AS `first NaN/Inf`
+    FROM metric_summary WHERE {THIS} ORDER BY startsWith(metric, 'system/'), metric LIMIT 1000
+"""
+
+ARTIFACTS = f"""
+    SELECT name, version, type, if(has(aliases, 'best'), 'best', '') AS best, arrayStringConcat(aliases, ', ') AS names,
+        step, size, state, uri, substring(sha256, 1, 12) AS sha256
+    FROM artifacts WHERE {THIS}
+    ORDER BY type IN ('model', 'checkpoint') DESC, has(aliases, 'best') DESC, name, version DESC LIMIT 1000
+"""
+
+PARAMS = f"SELECT key, text AS value FROM params WHERE {THIS} AND rank = 0 ORDER BY key LIMIT 2000"
+
+TAGS = f"SELECT key, value, time FROM tags WHERE {THIS} ORDER BY key LIMIT 1000"
+
+ENVIRONMENT = f"""
+    SELECT tupleElement(field, 1) AS what, tupleElement(field, 2) AS value
+    FROM
+    (
+        SELECT * FROM environment WHERE {THIS} ORDER BY rank LIMIT 1
+    )
+    ARRAY JOIN arrayConcat(
+        [('commit', commit), ('branch', branch), ('remote', remote), ('uncommitted changes', if(dirty, 'yes', 'no')),
+         ('command', arrayStringConcat(command, ' ')), ('host', host)],
+        arraySort(arrayZip(mapKeys(environment), mapValues(environment))),
+        arrayMap(package -> ('package', package), packages)) AS field
+    WHERE value != '' LIMIT 2000
+"""
+
+ATTEMPTS = f"""
+    SELECT rank, number, state, started, ended, last_step, host, device, error, breach
+    FROM attempts WHERE {THIS} AND NOT deleted ORDER BY rank, number LIMIT 5000
+"""
+
+LEDGER = f"""
+    SELECT rank, number, verdict, logged, stored, pending, dead_lettered, arraySum(mapValues(dropped)) AS dropped
+    FROM ledger WHERE {THIS} ORDER BY rank, number LIMIT 5000
+"""
+
+
+def dashboard() -> Dashboard:
+    """One run."""
+    return page(
+        "runstream-run",
+        "Run",
+        "What did this run do, from what code and with which result?",
+        [
+            variables.store(),
+            variables.experiment(),
+            variables.run(),
+            variables.typed(
+                "prefix", "metrics begin with", f"Charts of metrics whose names begin so; {MOST_METRICS} at most."
+            ),
+            variables.several(variables.queried("metric", "metrics", "Which metrics have a chart.", METRICS)),
+            variables.points(),
+            *variables.steps(),
+        ],
+        [
+            (4, [(24, _header())]),
+            (3, [(24, _verdict())]),
+            (8, [(24, _metric())]),
+            "Results and files",
+            (9, [(12, _summary()), (12, _artifacts())]),
+            "How it was made",
+            (10, [(8, _params()), (8, _environment()), (8, _tags())]),
+            "How it went",
+            (8, [(14, _attempts()), (10, _ledger())]),
+            Folded(
+                "The machines",
+                [
+                    (
+                        9,
+                        [
+                            (12, _machine("Processors and memory, %", "^system/[a-z_.]*percent$", "percent")),
+                            (12, _machine("GPU utilization, %", "^system/gpu[.][0-9]+[.]utilization$", "percent")),
+                        ],
+                    ),
+                    (
+                        9,
+                        [
+                            (12, _machine("GPU memory", "^system/gpu[.][0-9]+[.]memory_bytes$", "bytes")),
+                            (12, _machine("GPU temperature", "^system/gpu[.][0-9]+[.]temperature_c$", "celsius")),
+                        ],
+                    ),
+                ],
+            ),
+        ],
+    )
+
+
+def _header() -> stat.Panel:
+    text = "State, diagnosis and extent of the run; docs/diagnosis.md explains the diagnosis."
+    return number("$run", text, HEADER, words={**VERDICT_COLOURS, **STATE_COLOURS})
+
+
+def _verdict() -> table.Panel:
+    sql = f"SELECT detail FROM diagnosis WHERE {THIS}"
+    return sql_table("Why it is diagnosed so", "The diagnosis in words, with its numbers.", sql, empty="no such run")
+
+
+def _metric() -> trend.Panel:
+    text = "The last value of each bucket in the band of its extremes. A red mark is the first NaN or infinity."
+    panel = step_charts.band("$metric", text, METRIC, [("min", "max", 15)], "last")
+    return panel.repeat("metric").repeat_direction("h").max_per_row(3)
+
+
+def _summary() -> table.Panel:
+    text = "Last, least and greatest finite value of every metric with their steps."
+    return sql_table("Metrics", text, SUMMARY, [Column("metric", 200)], empty="no metric yet", frozen=1)
+
+
+def _artifacts() -> table.Panel:
+    columns = [
+        Column("name", 160),
+        Column("best", 70, words={"best": "green"}),
+        Column("size", 90, unit="bytes"),
+        Column("step", 80, unit="none"),
+    ]
+    text = "Files and references, models and checkpoints first, the best of them marked."
+    return sql_table("Artifacts and checkpoints", text, ARTIFACTS, columns, empty="no artifacts")
+
+
+def _params() -> table.Panel:
+    return sql_table("Params", "What the run was configured with.", PARAMS, [Column("key", 200)], empty="no params")
+
+
+def _environment() -> table.Panel:
+    text = "Commit, command, host and versions, of the lowest rank."
+    return sql_table("Code and environment", text, ENVIRONMENT, [Column("what", 160)], empty="not captured")
+
+
+def _tags() -> table.Panel:
+    columns = [Column("key", 120), Column("time", 170, unit="dateTimeAsIso")]
+    return sql_table("Tags", "What people and programs noted.", TAGS, columns, empty="no tags")
+
+
+def _attempts() -> table.Panel:
+    columns = [
+        Column("state", 90, words=STATE_COLOURS),
+        Column("started", 170, unit="dateTimeAsIso"),
+        Column("ended", 170, unit="dateTimeAsIso"),
+        Column("last_step", 90, unit="none"),
+    ]
+    text = "Each life of each rank: a resumed run has several."
+    return sql_table("Attempts", text, ATTEMPTS, columns, empty="no attempt is known")
+
+
+def _ledger() -> table.Panel:
+    columns = [Column("verdict", 100, words=LEDGER_COLOURS)]
+    text = "What was logged against what is stored, see docs/guarantees.md."
+    return sql_table("Ledger", text, LEDGER, columns, empty="no counters yet")
+
+
+def _machine(title: str, pattern: str, unit: str) -> trend.Panel:
+    text = "Means over the minutes since the run began, of every rank that samples its machine."
+    name = "${__field.labels.source} ${__field.labels.metric}"
+    panel = step_charts.lines(title, text, machine_sql(pattern), ["metric", "source"], name, x="minutes")
+    return panel.unit(unit)

@@ -1,0 +1,62 @@
+"""What the pages Run and Ranks show of the demo's runs."""
+
+import pytest
+from asking import asked, query_of
+from engine import Engine
+
+
+def run_named(engine: Engine, name: str) -> str:
+    ((run,),) = engine.ask(f"SELECT toString(run_id) FROM runs WHERE name = '{name}'").rows
+    return str(run)
+
+
+def test_the_first_value_that_cannot_be_drawn_is_marked_at_its_step(engine: Engine) -> None:
+    answer = asked(
+        query_of("Run", "$metric (trend)"), engine, run=run_named(engine, "diverging"), metric=["train/loss"]
+    )
+    marked = [row[answer.names.index("step")] for row in answer.rows if row[answer.names.index("bad")] is not None]
+    ((expected,),) = engine.ask(
+        "SELECT first_nonfinite_step FROM metric_summary INNER JOIN runs USING (run_id) "
+        "WHERE name = 'diverging' AND metric = 'train/loss'"
+    ).rows
+    assert marked == [expected]
+
+
+def test_a_run_that_is_not_there_gives_its_charts_one_empty_row(engine: Engine) -> None:
+    for where in ("$metric (trend)", "GPU memory"):
+        answer = asked(query_of("Run", where), engine, run="no such run")
+        assert len(answer.rows) == 1
+        assert answer.rows[0][-1] is None
+
+
+def test_a_resumed_run_has_its_attempts_and_no_superseded_points(engine: Engine) -> None:
+    run = run_named(engine, "killed-and-resumed")
+    attempts = asked(query_of("Run", "Attempts"), engine, run=run)
+    assert [row[attempts.names.index("number")] for row in attempts.rows] == [1, 2]
+    chart = asked(query_of("Run", "$metric (trend)"), engine, run=run, metric=["train/loss"])
+    ((points,),) = engine.ask(f"SELECT count() FROM points WHERE run_id = '{run}' AND metric = 'train/loss'").rows
+    assert len(chart.rows) == points
+
+
+def test_the_best_checkpoint_is_marked_and_stands_first(engine: Engine) -> None:
+    run = run_named(engine, "overfitting")
+    artifacts = asked(query_of("Run", "Artifacts"), engine, run=run)
+    if not artifacts.rows:
+        pytest.fail("the demo's run has no artifact")
+    best = [row[artifacts.names.index("best")] for row in artifacts.rows]
+    assert best[0] == "best" and best.count("best") >= 1
+
+
+def test_the_straggler_stands_first(engine: Engine) -> None:
+    answer = asked(query_of("Ranks", "Stragglers"), engine, run=run_named(engine, "data-parallel-4"))
+    assert len(answer.rows) == 4
+    assert answer.rows[0][answer.names.index("rank")] == 2
+
+
+def test_every_rank_has_its_line_and_lies_in_the_band(engine: Engine) -> None:
+    run = run_named(engine, "data-parallel-4")
+    lines = asked(query_of("Ranks", "$metric by rank"), engine, run=run, metric="time/step_ms")
+    band = asked(query_of("Ranks", "$metric over ranks"), engine, run=run, metric="time/step_ms")
+    bounds = {row[0]: (row[1], row[3]) for row in band.rows}
+    assert {name for _, name, _ in lines.rows} == {f"rank {rank}" for rank in range(4)}
+    assert all(bounds[step][0] <= value <= bounds[step][1] for step, _, value in lines.rows)
