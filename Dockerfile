@@ -9,6 +9,7 @@ COPY schemas schemas
 COPY producer producer
 COPY ingest ingest
 COPY analytics analytics
+COPY dashboards/runstream_dashboards dashboards/runstream_dashboards
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && python -m venv /opt/runstream \
     && /opt/runstream/bin/pip install --no-cache-dir "$(ls /wheels/*.whl)[ingest]"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from runstream_dashboards import push
 from runstream_ingest import metrics
 from runstream_schemas import settings
 
@@ -227,3 +228,18 @@ def test_grafana_reads_as_the_user_that_clickhouse_has(services: Services, root:
     plugin, _, version = services["grafana"]["environment"]["GF_PLUGINS_PREINSTALL_SYNC"].partition("@")
     assert (source["type"], source["jsonData"]["version"]) == (plugin, version)
     assert source["secureJsonData"]["password"].removeprefix("$") in services["grafana"]["environment"]
+
+
+def test_grafana_loads_the_dashboards_from_where_they_are_mounted(services: Services, root: Path) -> None:
+    [provider] = yaml.safe_load((root / "deploy/grafana/provisioning/dashboards/runstream.yml").read_text())[
+        "providers"
+    ]
+    mounts = dict(mount.split(":")[:2] for mount in services["grafana"]["volumes"])
+    [place] = [source for source, target in mounts.items() if target == provider["options"]["path"]]
+    dashboards = [json.loads(path.read_text()) for path in (root / place).glob("*.json")]
+    assert dashboards and len({one["title"] for one in dashboards}) == len(dashboards)
+    # What `push` makes and what is loaded from files are one folder.
+    assert (provider["folderUid"], provider["allowUiUpdates"]) == (push.FOLDER_UID, False)
+    for one in dashboards:
+        chosen = {v["current"]["value"] for v in one["templating"]["list"] if v["type"] == "datasource"}
+        assert chosen <= {"clickhouse", "prometheus"}
