@@ -1,0 +1,168 @@
+"""The page Hyperparameters: which params make a difference."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import table, xychart
+from grafana_foundation_sdk.builders.dashboard import QueryVariable
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from runstream_dashboards import scatter, variables
+from runstream_dashboards.links import RUN_LINK
+from runstream_dashboards.page import page
+from runstream_dashboards.panels import Column, sql_table
+from runstream_dashboards.values import among, one
+
+SHOWN = 5000
+"""Points of a scatter: more are one blot."""
+
+BEST = f"""
+        SELECT s.run_id AS run_id, r.name AS name, if({variables.higher_is_better()}, s.max, s.min) AS best
+        FROM metric_summary AS s INNER JOIN runs AS r ON r.run_id = s.run_id
+        WHERE s.metric = {one("metric")} AND isNotNull(best)
+            AND {among("r.experiment", "experiment")} AND {among("r.state", "state")} AND $__timeFilter(r.started)"""
+
+SCATTER = f"""
+    SELECT p.number AS x, b.best AS best, ifNull(c.number, 0) AS colour, b.name AS run, toString(b.run_id) AS run_id
+    FROM
+    ({BEST}
+    ) AS b
+    INNER JOIN (SELECT run_id, number FROM params WHERE key = {one("param_x")} AND isNotNull(number)) AS p
+        ON p.run_id = b.run_id
+    LEFT JOIN (SELECT run_id, number FROM params WHERE key = {one("param_colour")}) AS c ON c.run_id = b.run_id
+    ORDER BY run_id LIMIT {SHOWN}
+"""
+
+IMPORTANCE = f"""
+    SELECT param, corr(number_rank, best_rank) AS `rank correlation`, corr(number, best) AS correlation,
+        uniq(number) AS values, count() AS runs
+    FROM
+    (
+        -- rankCorr takes no account of equal values, of which params have many: here they share a mean rank.
+        SELECT
+            param, number, best,
+            rank() OVER (PARTITION BY param ORDER BY number)
+                + count() OVER (PARTITION BY param, number) / 2 AS number_rank,
+            rank() OVER (PARTITION BY param ORDER BY best)
+                + count() OVER (PARTITION BY param, best) / 2 AS best_rank
+        FROM
+        (
+            SELECT p.key AS param, assumeNotNull(p.number) AS number, assumeNotNull(b.best) AS best
+            FROM
+            ({BEST}
+            ) AS b
+            INNER JOIN params AS p ON p.run_id = b.run_id
+            WHERE isNotNull(p.number) AND isFinite(p.number)
+        )
+    )
+    GROUP BY param HAVING values > 1 AND runs > 2
+    ORDER BY abs(ifNotFinite(`rank correlation`, 0)) DESC, param LIMIT 200
+"""
+
+GROUPS = f"""
+    SELECT p.text AS value, count() AS runs, avg(b.best) AS mean, stddevSamp(b.best) AS std, min(b.best) AS least,
+        max(b.best) AS greatest
+    FROM
+    ({BEST}
+    ) AS b
+    INNER JOIN (SELECT run_id, text, number FROM params WHERE key = {one("param_x")}) AS p ON p.run_id = b.run_id
+    GROUP BY value ORDER BY isNull(any(p.number)), any(p.number), value LIMIT 500
+"""
+
+SEEDS = f"""
+    SELECT configuration, runs, mean, if(runs > 1, std, NULL) AS std, least, greatest FROM
+    (
+        SELECT configuration, count() AS runs, avg(best) AS mean, stddevSamp(best) AS std, min(best) AS least,
+            max(best) AS greatest
+        FROM
+        (
+            SELECT any(b.best) AS best,
+                arrayStringConcat(arraySort(groupArray(concat(p.key, '=', p.text))), ' ') AS configuration
+            FROM
+            ({BEST}
+            ) AS b
+            INNER JOIN
+            (
+                SELECT run_id, key, text FROM params
+                WHERE key != {one("seed")}
+                    AND key IN (SELECT key FROM params GROUP BY key HAVING uniq(text) BETWEEN 2 AND 50)
+            ) AS p ON p.run_id = b.run_id
+            GROUP BY b.run_id
+        )
+        GROUP BY configuration
+    )
+    ORDER BY if({variables.higher_is_better()}, -mean, mean), configuration LIMIT 1000
+"""
+
+
+def dashboard() -> Dashboard:
+    """What params do to a metric."""
+    return page(
+        "runstream-hyperparameters",
+        "Hyperparameters",
+        "Which params make a difference, and which values of them are best?",
+        [
+            variables.store(),
+            variables.experiment(),
+            variables.state(),
+            variables.metric(prefer="val/accuracy"),
+            variables.better(),
+            _param("param_x", "param", "What is charted, and grouped by.", 0),
+            _param("param_colour", "colour", "A second param, as the colour of the points.", 1),
+            variables.typed("seed", "seed is", "The param in which repetitions of one configuration differ.", "seed"),
+        ],
+        [
+            (12, [(14, _scatter()), (10, _importance())]),
+            (10, [(10, _groups()), (14, _seeds())]),
+        ],
+    )
+
+
+def _param(name: str, label: str, description: str, skip: int) -> QueryVariable:
+    sql = f"""
+        SELECT key FROM
+        (
+            SELECT key, uniq(number) AS different,
+                row_number() OVER (ORDER BY different BETWEEN 2 AND 50 DESC, key) AS place
+            FROM params WHERE isNotNull(number) GROUP BY key
+        )
+        ORDER BY place <= {skip}, place LIMIT 500
+    """
+    return variables.queried(name, label, description, sql)
+
+
+def _scatter() -> xychart.Panel:
+    text = "The best ${metric} of each run against a param; a click on a point opens the run."
+    return scatter.points(
+        "${metric} against ${param_x}",
+        text,
+        SCATTER,
+        x="x",
+        y="best",
+        colour="colour",
+        x_name="${param_x}",
+        y_name="best ${metric}",
+        link=("Open this run", RUN_LINK),
+    )
+
+
+def _importance() -> table.Panel:
+    columns = [
+        Column("rank correlation", 180, gauge=True, decimals=3),
+        Column("correlation", 110, decimals=3),
+        Column("values", 80, unit="none"),
+        Column("runs", 80, unit="none"),
+    ]
+    text = (
+        "How the best ${metric} goes with each number among the params; ranks see a bend where the plain one sees none."
+    )
+    return sql_table("Which params matter", text, IMPORTANCE, columns, empty="no param differs")
+
+
+def _groups() -> table.Panel:
+    text = "Mean, deviation and extremes of the best ${metric} for each value of the param."
+    return sql_table("By ${param_x}", text, GROUPS, [Column("value", 120, title="${param_x}")], empty="no such param")
+
+
+def _seeds() -> table.Panel:
+    text = "Runs that differ in their seed alone are one configuration: mean and deviation over them, the best first."
+    return sql_table("Configurations over seeds", text, SEEDS, [Column("configuration", 380)], empty="no runs")
