@@ -7,14 +7,14 @@ import json
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from runstream_dashboards import compare, health, hyperparameters, ranks, run, runs
+from runstream_dashboards import compare, fleet, health, hyperparameters, pipeline, ranks, run, runs
 
 FOLDER = "runstream"
 
 
 def dashboards() -> list[Dashboard]:
     """All of them, in the order in which one comes to them."""
-    return [module.dashboard() for module in (runs, compare, run, health, hyperparameters, ranks)]
+    return [module.dashboard() for module in (runs, compare, run, health, hyperparameters, ranks, fleet, pipeline)]
 
 
 def files() -> dict[str, str]:
