@@ -7,22 +7,24 @@ from typing import Final
 
 from runstream_dashboards.every import files
 
-DIRECTORY: Final = Path(__file__).parent.parent / "grafana" / "dashboards"
+DIRECTORY: Final = Path(__file__).parent.parent / "grafana"
 """Of the repository's checkout."""
+
+OURS: Final = ("dashboards/runstream-*.json", "alerting/runstream.yml")
+"""What is removed when it is written no more; other files stay."""
 
 
 def build(directory: Path = DIRECTORY) -> list[Path]:
-    """Write what is new or differs and remove what is no dashboard any more; the files that changed. Raises OSError."""
-    directory.mkdir(parents=True, exist_ok=True)
-    wanted = files()
+    """Write what is new or differs and remove what is no longer ours; the files that changed. Raises OSError."""
+    wanted = {directory / name: text for name, text in files().items()}
     changed = []
-    for path in sorted(directory.glob("*.json")):
-        if path.name not in wanted:
+    for path in sorted(path for pattern in OURS for path in directory.glob(pattern)):
+        if path not in wanted:
             path.unlink()
             changed.append(path)
-    for name, text in wanted.items():
-        path = directory / name
+    for path, text in wanted.items():
         if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             changed.append(path)
     return changed

@@ -1,4 +1,4 @@
-"""All dashboards, and the files that Grafana loads."""
+"""Everything that is written for a Grafana: dashboards, and alert rules."""
 
 from __future__ import annotations
 
@@ -7,20 +7,35 @@ import json
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from runstream_dashboards import compare, fleet, health, hyperparameters, pipeline, ranks, run, runs
+from runstream_dashboards import (
+    alerts,
+    compare,
+    fleet,
+    health,
+    hyperparameters,
+    pipeline,
+    ranks,
+    run,
+    runs,
+)
 
 FOLDER = "runstream"
 
+PAGES = (runs, compare, run, health, hyperparameters, ranks, fleet, pipeline)
+"""In the order in which one comes to them."""
+
 
 def dashboards() -> list[Dashboard]:
-    """All of them, in the order in which one comes to them."""
-    return [module.dashboard() for module in (runs, compare, run, health, hyperparameters, ranks, fleet, pipeline)]
+    """All dashboards."""
+    return [page.dashboard() for page in PAGES]
 
 
 def files() -> dict[str, str]:
-    """Name and content of each file, the same on every machine."""
-    return {
-        f"{dashboard.uid}.json": json.dumps(dashboard, cls=JSONEncoder, indent=2, ensure_ascii=False, sort_keys=True)
-        + "\n"
-        for dashboard in dashboards()
-    }
+    """Path below the directory of Grafana's files, and content, the same on every machine."""
+    found = {f"dashboards/{dashboard.uid}.json": _text(dashboard) for dashboard in dashboards()}
+    # JSON is YAML, too.
+    return {**found, "alerting/runstream.yml": _text(alerts.provisioned(FOLDER))}
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, cls=JSONEncoder, indent=2, ensure_ascii=False, sort_keys=True) + "\n"

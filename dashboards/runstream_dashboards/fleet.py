@@ -44,21 +44,24 @@ BAND = f"""
     ORDER BY step
 """
 
+_INTERVAL = "greatest($__interval_s, 60)"
+_BEGIN = f"toStartOfInterval(greatest(r.started, $__fromTime), toIntervalSecond({_INTERVAL}))"
+"""A run is alive in every interval that it touches, also if it ends early in one."""
+
 STATES = f"""
     SELECT time, state, count() AS runs FROM
     (
         SELECT
-            toDateTime(arrayJoin(range(
-                toUnixTimestamp(greatest(r.started, $__fromTime)),
+            toStartOfInterval(toDateTime(arrayJoin(range(
+                toUnixTimestamp({_BEGIN}),
                 toUnixTimestamp(least(ifNull(r.ended, r.updated), $__toTime)) + 1,
-                greatest($__interval_s, 60)))) AS moment,
-            toStartOfInterval(moment, toIntervalSecond(greatest($__interval_s, 60))) AS time, 'running' AS state
+                {_INTERVAL}))), toIntervalSecond({_INTERVAL})) AS time, 'running' AS state
         FROM runs AS r WHERE {among("r.experiment", "experiment")} AND ifNull(r.ended, r.updated) >= $__fromTime
             AND r.started <= $__toTime
         UNION ALL
         SELECT
-            r.ended AS moment, toStartOfInterval(assumeNotNull(toDateTime(r.ended)),
-            toIntervalSecond(greatest($__interval_s, 60))) AS time, r.state AS state
+            toStartOfInterval(assumeNotNull(toDateTime(r.ended)), toIntervalSecond({_INTERVAL})) AS time,
+            r.state AS state
         FROM runs AS r WHERE {among("r.experiment", "experiment")} AND isNotNull(r.ended)
             AND r.ended BETWEEN $__fromTime AND $__toTime
     )

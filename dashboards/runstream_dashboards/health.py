@@ -61,44 +61,48 @@ def curves(*, by_time: str) -> str:
     def one_curve(name: str, column: str) -> str:
         chosen = f"(SELECT any({column}) FROM diagnosis WHERE run_id = {run()})"
         return f"""
-        SELECT x, '{name}' AS loss, smooth AS value
-        FROM chart_lines(
-            metric = {chosen}, runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM},
-            half_life = 0, by_time = {by_time})"""
+        SELECT x, k, loss, if(k = 'NaN/Inf', first_bad, smooth) AS value
+        FROM
+        (
+            SELECT x, smooth, first_bad,
+                concat('{name}', if(max(isNotNull(smooth)) OVER (), '', ': no finite value')) AS loss
+            FROM chart_lines(
+                metric = {chosen}, runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM},
+                half_life = 0, by_time = {by_time})
+        )
+        ARRAY JOIN if(isNotNull(first_bad), ['smooth', 'NaN/Inf'], ['smooth']) AS k"""
 
     return f"""
     SELECT * FROM
     ({one_curve("training", "train_metric")}
         UNION ALL{one_curve("validation", "val_metric")}
         UNION ALL
-        SELECT 0 AS x, 'no run' AS loss, NULL AS value WHERE (SELECT count() FROM runs WHERE run_id = {run()}) = 0
+        SELECT 0, 'smooth', 'no run', NULL WHERE (SELECT count() FROM runs WHERE run_id = {run()}) = 0
     )
-    ORDER BY loss, x
+    ORDER BY k DESC, loss, x
     """
 
 
 GAP = f"""
-    SELECT x, 'validation less training' AS what, value - training AS value
+    SELECT x, concat('validation less training', if(max(isNotNull(gap)) OVER (), '', ': not both are there')) AS what,
+        gap AS value
     FROM
     (
-        SELECT v.x AS x, v.smooth AS value, t.smooth AS training
+        SELECT v.x AS x, v.smooth - t.smooth AS gap
         FROM
         (
             SELECT x, smooth, 1 AS joined FROM chart_lines(
                 metric = (SELECT any(val_metric) FROM diagnosis WHERE run_id = {run()}),
                 runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM}, half_life = 0, by_time = true)
-            WHERE isNotNull(smooth)
         ) AS v
         ASOF LEFT JOIN
         (
             SELECT x, smooth, 1 AS joined FROM chart_lines(
                 metric = (SELECT any(train_metric) FROM diagnosis WHERE run_id = {run()}),
                 runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM}, half_life = 0, by_time = true)
-            WHERE isNotNull(smooth)
         ) AS t ON t.joined = v.joined AND v.x >= t.x
         UNION ALL
-        SELECT 0, NULL, NULL WHERE (SELECT any(val_metric) FROM diagnosis WHERE run_id = {run()}) = ''
-            OR (SELECT count() FROM runs WHERE run_id = {run()}) = 0
+        SELECT 0, NULL WHERE (SELECT count() FROM runs WHERE run_id = {run()}) = 0
     )
     ORDER BY x
 """
@@ -161,9 +165,13 @@ def _diagnoses() -> table.Panel:
 
 
 def _curves(title: str, by_time: str, x: str) -> trend.Panel:
-    text = "The two losses by which the run is diagnosed: by step each has its own axis, by time they can be compared."
-    name = "${__field.labels.loss}"
-    return step_charts.lines(title, text, curves(by_time=by_time), ["loss"], name, x="x", x_name=x)
+    text = (
+        "The two losses by which the run is diagnosed: by step each has its own axis, by time they can be compared. "
+        "Last value of each bucket; a red dot marks the first NaN or infinity."
+    )
+    name = "${__field.labels.loss} ${__field.labels.k}"
+    panel = step_charts.lines(title, text, curves(by_time=by_time), ["k", "loss"], name, x="x", x_name=x)
+    return step_charts.smoothed(panel, "${__field.labels.loss}")
 
 
 def _gap() -> trend.Panel:

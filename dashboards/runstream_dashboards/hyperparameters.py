@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import table, xychart
 from grafana_foundation_sdk.builders.dashboard import QueryVariable
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig
 
 from runstream_dashboards import scatter, variables
 from runstream_dashboards.links import RUN_LINK
@@ -15,11 +15,35 @@ from runstream_dashboards.values import among, one
 SHOWN = 5000
 """Points of a scatter: more are one blot."""
 
+LISTED = 100
+"""Runs whose params are listed: with 250 params each they are the 25,000 rows that a panel may have."""
+
 BEST = f"""
-        SELECT s.run_id AS run_id, r.name AS name, if({variables.higher_is_better()}, s.max, s.min) AS best
+        SELECT s.run_id AS run_id, r.name AS name, if({variables.higher_is_better()}, s.max, s.min) AS best,
+            isNotNull(s.first_nonfinite_step) AS bad
         FROM metric_summary AS s INNER JOIN runs AS r ON r.run_id = s.run_id
-        WHERE s.metric = {one("metric")} AND isNotNull(best)
+        WHERE s.metric = {one("metric")}
             AND {among("r.experiment", "experiment")} AND {among("r.state", "state")} AND $__timeFilter(r.started)"""
+"""Of a run that never had a finite value, best is NULL: means leave it out, and it is counted all the same."""
+
+TOLD = f"""
+                SELECT run_id, key, text FROM params
+                WHERE key != {one("seed")} AND run_id IN (SELECT run_id FROM
+                ({BEST}
+                ))"""
+
+DIFFERENT = f"""
+                SELECT run_id, key, text FROM
+                ({TOLD}
+                )
+                WHERE key IN (
+                    SELECT key FROM
+                    ({TOLD}
+                    )
+                    GROUP BY key HAVING uniq(text) > 1 OR count() < (SELECT count() FROM
+                    ({BEST}
+                    )))"""
+"""Params in which the chosen runs differ, the seed aside: a param that some runs lack is one, too."""
 
 SCATTER = f"""
     SELECT p.number AS x, b.best AS best, ifNull(c.number, 0) AS colour, b.name AS run, toString(b.run_id) AS run_id
@@ -29,6 +53,7 @@ SCATTER = f"""
     INNER JOIN (SELECT run_id, number FROM params WHERE key = {one("param_x")} AND isNotNull(number)) AS p
         ON p.run_id = b.run_id
     LEFT JOIN (SELECT run_id, number FROM params WHERE key = {one("param_colour")}) AS c ON c.run_id = b.run_id
+    WHERE isNotNull(b.best)
     ORDER BY run_id LIMIT {SHOWN}
 """
 
@@ -51,7 +76,7 @@ IMPORTANCE = f"""
             ({BEST}
             ) AS b
             INNER JOIN params AS p ON p.run_id = b.run_id
-            WHERE isNotNull(p.number) AND isFinite(p.number)
+            WHERE isNotNull(b.best) AND isNotNull(p.number) AND isFinite(p.number)
         )
     )
     GROUP BY param HAVING values > 1 AND runs > 2
@@ -59,8 +84,8 @@ IMPORTANCE = f"""
 """
 
 GROUPS = f"""
-    SELECT p.text AS value, count() AS runs, avg(b.best) AS mean, stddevSamp(b.best) AS std, min(b.best) AS least,
-        max(b.best) AS greatest
+    SELECT p.text AS value, count() AS runs, countIf(b.bad) AS `not finite`, avg(b.best) AS mean,
+        if(count(b.best) > 1, stddevSamp(b.best), NULL) AS std, min(b.best) AS least, max(b.best) AS greatest
     FROM
     ({BEST}
     ) AS b
@@ -69,29 +94,49 @@ GROUPS = f"""
 """
 
 SEEDS = f"""
-    SELECT configuration, runs, mean, if(runs > 1, std, NULL) AS std, least, greatest FROM
+    SELECT if(configuration = '', '(none)', configuration) AS configuration, count() AS runs,
+        countIf(bad) AS `not finite`, avg(best) AS mean,
+        if(count(best) > 1, stddevSamp(best), NULL) AS std, min(best) AS least, max(best) AS greatest
+    FROM
     (
-        SELECT configuration, count() AS runs, avg(best) AS mean, stddevSamp(best) AS std, min(best) AS least,
-            max(best) AS greatest
+        SELECT any(b.best) AS best, any(b.bad) AS bad,
+            arrayStringConcat(arraySort(groupArrayIf(concat(p.key, '=', p.text), p.key != '')), ' ') AS configuration
         FROM
-        (
-            SELECT any(b.best) AS best,
-                arrayStringConcat(arraySort(groupArray(concat(p.key, '=', p.text))), ' ') AS configuration
-            FROM
-            ({BEST}
-            ) AS b
-            INNER JOIN
-            (
-                SELECT run_id, key, text FROM params
-                WHERE key != {one("seed")}
-                    AND key IN (SELECT key FROM params GROUP BY key HAVING uniq(text) BETWEEN 2 AND 50)
-            ) AS p ON p.run_id = b.run_id
-            GROUP BY b.run_id
-        )
-        GROUP BY configuration
+        ({BEST}
+        ) AS b
+        LEFT JOIN
+        ({DIFFERENT}
+        ) AS p ON p.run_id = b.run_id
+        GROUP BY b.run_id
     )
-    ORDER BY if({variables.higher_is_better()}, -mean, mean), configuration LIMIT 1000
+    GROUP BY configuration
+    ORDER BY isNull(mean), if({variables.higher_is_better()}, -mean, mean), configuration LIMIT 1000
 """
+
+BEST_RUNS = f"""
+    SELECT if(p.key = '', concat('best ', {one("metric")}), p.key) AS key,
+        concat(toString(b.place), '. ', b.name) AS run, p.text AS text
+    FROM
+    (
+        SELECT run_id, name,
+            row_number() OVER (ORDER BY if({variables.higher_is_better()}, -best, best), run_id) AS place
+        FROM
+        ({BEST}
+        )
+        WHERE isNotNull(best)
+    ) AS b
+    INNER JOIN
+    (
+        SELECT run_id, '' AS key, printf('%.6g', best) AS text FROM
+        ({BEST}
+        )
+        WHERE isNotNull(best)
+        UNION ALL{DIFFERENT}
+    ) AS p ON p.run_id = b.run_id
+    WHERE b.place <= {LISTED}
+    ORDER BY b.place, p.key LIMIT 25000
+"""
+"""Rows of one run come together and its best value comes first: the matrix keeps that order."""
 
 
 def dashboard() -> Dashboard:
@@ -113,17 +158,20 @@ def dashboard() -> Dashboard:
         [
             (12, [(14, _scatter()), (10, _importance())]),
             (10, [(10, _groups()), (14, _seeds())]),
+            (12, [(24, _best_runs())]),
         ],
     )
 
 
 def _param(name: str, label: str, description: str, skip: int) -> QueryVariable:
+    # What is chosen at first varies most among the runs that have the metric.
     sql = f"""
         SELECT key FROM
         (
-            SELECT key, uniq(number) AS different,
-                row_number() OVER (ORDER BY different BETWEEN 2 AND 50 DESC, key) AS place
-            FROM params WHERE isNotNull(number) GROUP BY key
+            SELECT key, row_number() OVER (ORDER BY key = 'seed', entropy(number) DESC, key) AS place
+            FROM params
+            WHERE isNotNull(number) AND run_id IN (SELECT run_id FROM metric_summary WHERE metric = {one("metric")})
+            GROUP BY key
         )
         ORDER BY place <= {skip}, place LIMIT 500
     """
@@ -131,7 +179,10 @@ def _param(name: str, label: str, description: str, skip: int) -> QueryVariable:
 
 
 def _scatter() -> xychart.Panel:
-    text = "The best ${metric} of each run against a param; a click on a point opens the run."
+    text = (
+        "The best ${metric} of each run against a param; a click on a point opens the run. "
+        "Runs without ${param_colour} have the colour of 0, and runs without a finite value are not drawn."
+    )
     return scatter.points(
         "${metric} against ${param_x}",
         text,
@@ -159,10 +210,23 @@ def _importance() -> table.Panel:
 
 
 def _groups() -> table.Panel:
-    text = "Mean, deviation and extremes of the best ${metric} for each value of the param."
+    text = (
+        "Mean, deviation and extremes of the best ${metric} for each value of the param. "
+        "Runs without any finite value count as runs, and in no mean."
+    )
     return sql_table("By ${param_x}", text, GROUPS, [Column("value", 120, title="${param_x}")], empty="no such param")
 
 
 def _seeds() -> table.Panel:
-    text = "Runs that differ in their seed alone are one configuration: mean and deviation over them, the best first."
+    text = (
+        "Runs that differ in their seed alone are one configuration: mean and deviation over them, the best first. "
+        "Only params in which the chosen runs differ are named; a run with none of them is (none)."
+    )
     return sql_table("Configurations over seeds", text, SEEDS, [Column("configuration", 380)], empty="no runs")
+
+
+def _best_runs() -> table.Panel:
+    text = "The best runs by ${metric}, each with the params in which the chosen runs differ: what do the best share?"
+    matrix = {"columnField": "key", "rowField": "run", "valueField": "text", "emptyValue": "empty"}
+    panel = sql_table("The best runs and their params", text, BEST_RUNS, empty="no run has the metric", frozen=1)
+    return panel.with_transformation(DataTransformerConfig(id_val="groupingToMatrix", options=matrix))

@@ -41,6 +41,7 @@ def dashboard() -> Dashboard:
             (8, [(8, _lag()), (8, _throughput()), (8, _latency())]),
             (8, [(8, _inserts()), (8, _batches()), (8, _troubles())]),
             (8, [(8, _dead()), (8, _workers()), (8, _memory())]),
+            (8, [(12, _parts()), (12, _bytes())]),
             (10, [(24, _ledger())]),
         ],
         time=("now-6h", "now"),
@@ -88,10 +89,12 @@ def _troubles() -> timeseries.Panel:
 
 
 def _dead() -> timeseries.Panel:
-    text = "Events that the store refused and that were put aside; `runstream-ingest deadletters list` says why."
-    expressions = [
-        ('sum by (event) (increase(runstream_ingest_messages_total{outcome="dead"}[$__rate_interval]))', "{{event}}")
-    ]
+    text = (
+        "Events that the store refused and that were put aside, since their workers began; "
+        "`runstream-ingest deadletters list` says why."
+    )
+    # A count, not a rate: the first of them begins a series, which a rate does not see.
+    expressions = [('sum by (event) (runstream_ingest_messages_total{outcome="dead"})', "{{event}}")]
     return measured("Dead letters", text, expressions)
 
 
@@ -105,11 +108,28 @@ def _workers() -> timeseries.Panel:
 
 
 def _memory() -> timeseries.Panel:
-    text = "Resident memory and processor time of the workers."
+    text = "Resident memory of the workers."
     expressions = [
         ('process_resident_memory_bytes{job="runstream-ingest"}', "memory of {{instance}}"),
     ]
     return measured("Memory of the workers", text, expressions, unit="bytes")
+
+
+def _parts() -> timeseries.Panel:
+    text = (
+        "Parts in the fullest partition: inserts slow down from 1,000 on and are refused from 3,000 on. And all parts."
+    )
+    expressions = [
+        ("max(ClickHouseAsyncMetrics_MaxPartCountForPartition)", "in the fullest partition"),
+        ("sum(ClickHouseAsyncMetrics_TotalPartsOfMergeTreeTables)", "in all tables"),
+    ]
+    return measured("Parts", text, expressions)
+
+
+def _bytes() -> timeseries.Panel:
+    text = "What the tables take on the disks of ClickHouse, compressed, copies included."
+    expressions = [("sum(ClickHouseAsyncMetrics_TotalBytesOfMergeTreeTables)", "bytes")]
+    return measured("Bytes stored", text, expressions, unit="bytes")
 
 
 def _ledger() -> table.Panel:

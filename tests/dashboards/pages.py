@@ -7,7 +7,11 @@ from typing import Any
 
 from runstream_dashboards.every import files
 
-PAGES: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in files().items()}
+PAGES: dict[str, dict[str, Any]] = {
+    name.removeprefix("dashboards/"): json.loads(text)
+    for name, text in files().items()
+    if name.startswith("dashboards/")
+}
 
 
 def panels(page: dict[str, Any]) -> Iterator[dict[str, Any]]:

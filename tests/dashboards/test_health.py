@@ -47,3 +47,24 @@ def test_both_losses_are_drawn_by_step_and_by_time(engine: Engine) -> None:
         assert set(column(answer, "loss")) == {"training", "validation"}
     nobody = asked(query_of("Training health", "Losses by step"), engine, run="no such run")
     assert column(nobody, "loss") == ["no run"]
+
+
+def test_the_first_value_that_is_not_finite_is_marked_on_its_curve(engine: Engine) -> None:
+    run = run_named(engine, "diverging")
+    answer = asked(query_of("Training health", "Losses by step"), engine, run=run)
+    marks = [row for row in answer.rows if row[1] == "NaN/Inf"]
+    ((step, value),) = engine.ask(
+        f"SELECT first_nonfinite_step, last FROM metric_summary WHERE run_id = '{run}' AND metric = 'train/loss'"
+    ).rows
+    assert marks == [[step, "NaN/Inf", "training", value]]
+    assert "validation: no finite value" in column(answer, "loss"), "it was never finite: there is no place for a mark"
+
+
+def test_a_run_without_one_of_the_losses_has_an_empty_gap_and_no_error(engine: Engine) -> None:
+    # A chart without any row shows an error instead.
+    for name in ("diverging", "diabetes"):
+        answer = asked(query_of("Training health", "Generalisation gap"), engine, run=run_named(engine, name))
+        assert answer.rows and set(column(answer, "value")) == {None}
+        assert set(column(answer, "what")) == {"validation less training: not both are there"}
+    nobody = asked(query_of("Training health", "Generalisation gap"), engine, run="no such run")
+    assert column(nobody, "value") == [None]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pages import PAGES, Query, panels, queries, variables
 
-from runstream_dashboards.build import DIRECTORY
+from runstream_dashboards.build import DIRECTORY, OURS
 from runstream_dashboards.every import files
 
 KNOWN_PANELS = {
@@ -28,7 +28,8 @@ every_query = pytest.mark.parametrize("query", queries(), ids=str)
 
 
 def test_the_committed_files_are_what_the_code_gives() -> None:
-    committed = {path.name: path.read_text() for path in DIRECTORY.glob("*.json")}
+    ours = [path for pattern in OURS for path in DIRECTORY.glob(pattern)]
+    committed = {str(path.relative_to(DIRECTORY)): path.read_text() for path in ours}
     assert committed == files(), "run `runstream dashboards build` and commit what it writes"
 
 

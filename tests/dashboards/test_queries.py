@@ -42,6 +42,11 @@ def drawable(panel: dict[str, Any], answer: Answer) -> None:
     if panel["type"] == "table" and not ids:
         overridden = {one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"]}
         assert overridden <= set(answer.names), f"columns that are not there: {overridden - set(answer.names)}"
+    if panel["type"] == "xychart":
+        for series in panel["options"]["series"]:
+            for axis in ("x", "y", "color"):
+                place = answer.names.index(series[axis]["matcher"]["options"])
+                assert "Int" in answer.types[place] or "Float" in answer.types[place], f"{axis} is a number"
     if panel["type"] == "trend":
         x = answer.names.index(panel["options"]["xField"])
         labels: list[int] = []

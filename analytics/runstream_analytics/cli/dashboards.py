@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -80,13 +80,14 @@ def push(
     if not token:
         raise UserError("no token: give --token, or better set RUNSTREAM_GRAFANA_TOKEN")
 
+    from runstream_dashboards import alerts as rules_of
     from runstream_dashboards import every
     from runstream_dashboards.push import CannotPush
     from runstream_dashboards.push import push as bring
     from runstream_dashboards.remote import RemoteGrafana
 
-    wanted: list[dict[str, Any]] = [json.loads(text) for text in every.files().values()]
-    rules: list[dict[str, Any]] = []
+    wanted = [json.loads(text) for name, text in every.files().items() if name.startswith("dashboards/")]
+    rules = rules_of.rules() if alerts else []
     datasources = {"clickhouse": clickhouse, "prometheus": prometheus}
     try:
         changes = bring(RemoteGrafana(url, token), wanted, rules, datasources=datasources, dry_run=dry_run)
