@@ -18,6 +18,9 @@ GROUP: Final = "runstream"
 RECENT: Final = "r.updated > now() - INTERVAL 1 DAY"
 """Older trouble is known, or nobody cares."""
 
+MOST: Final = 200
+"""Runs that one rule tells of: who has more in trouble knows it. The newest, since nobody knows of them yet."""
+
 EXPRESSION: Final = "__expr__"
 """What Grafana calls its own expressions."""
 
@@ -73,7 +76,7 @@ def _diagnosed(condition: str) -> str:
         f"""
         SELECT r.name AS run, toString(r.run_id) AS run_id, d.verdict AS diagnosis, toFloat64(1) AS value
         FROM diagnosis AS d INNER JOIN runs AS r ON r.run_id = d.run_id
-        WHERE {condition} AND {RECENT} ORDER BY run_id LIMIT 200
+        WHERE {condition} AND {RECENT} ORDER BY r.started DESC, run_id LIMIT {MOST}
         """
     )
 
@@ -84,16 +87,19 @@ NONFINITE = statement(
     FROM metric_summary AS s INNER JOIN runs AS r ON r.run_id = s.run_id
     INNER JOIN diagnosis AS d ON d.run_id = s.run_id
     WHERE isNotNull(s.first_nonfinite_step) AND s.metric IN (d.train_metric, d.val_metric) AND {RECENT}
-    ORDER BY run_id, metric LIMIT 200
+    ORDER BY r.started DESC, run_id, metric LIMIT {MOST}
     """
 )
 
 HALVED = (
     '(sum(rate(runstream_ingest_points_total{outcome="stored"}[10m])) '
-    '< bool 0.5 * sum(rate(runstream_ingest_points_total{outcome="stored"}[1h] offset 10m))) '
+    '< bool 0.5 * sum(rate(runstream_ingest_points_total{outcome="stored"}[1h] offset 30m))) '
     "* (sum(runstream_ingest_lag_messages) > bool 1000)"
 )
-"""Less is stored, though there is more to store: jobs that end are no trouble."""
+"""Less is stored, though there is more to store: jobs that end are no trouble.
+
+The hour to compare with ended half an hour ago. Were it nearer, it would take in the drop before ten minutes show the
+whole of it and the rule has waited for ten more: only much deeper drops would last."""
 
 LAGGING = (
     "(sum(runstream_ingest_lag_messages) > bool 10000) * (deriv(sum(runstream_ingest_lag_messages)[15m:1m]) > bool 0)"

@@ -32,17 +32,19 @@ TOTALS = f"""
     WHERE {CHOSEN}
 """
 
+PERCENTILES = ("p05", "p25", "p50", "p75", "p95")
+
 BAND = f"""
-    SELECT c.step AS step, c.p05 AS p05, c.p25 AS p25, c.p50 AS p50, c.p75 AS p75, c.p95 AS p95
+    SELECT c.step AS step, {", ".join(f"c.{name} AS {name}" for name in PERCENTILES)}
     FROM (SELECT 1 AS joined) AS once
     LEFT JOIN
     (
-        SELECT 1 AS joined, step, toNullable(p05) AS p05, toNullable(p25) AS p25, toNullable(p50) AS p50,
-            toNullable(p75) AS p75, toNullable(p95) AS p95
+        SELECT 1 AS joined, step, {", ".join(f"if(isNull(min), NULL, {name}) AS {name}" for name in PERCENTILES)}
         FROM chart_band(metric = {one("metric")}, points = {POINTS}, {ZOOM})
     ) AS c ON c.joined = once.joined
     ORDER BY step
 """
+"""Where no run has a finite value, and so no least one, percentiles of nothing would be drawn as zeros."""
 
 _INTERVAL = "greatest($__interval_s, 60)"
 _BEGIN = f"toStartOfInterval(greatest(r.started, $__fromTime), toIntervalSecond({_INTERVAL}))"

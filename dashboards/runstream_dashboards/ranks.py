@@ -2,39 +2,62 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import heatmap, table, trend
+from grafana_foundation_sdk.builders import heatmap, stat, table, trend
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from runstream_dashboards import heat_maps, step_charts, variables
-from runstream_dashboards.look import STATE_COLOURS
+from runstream_dashboards.look import STATE_COLOURS, VERDICT_COLOURS
 from runstream_dashboards.page import page
-from runstream_dashboards.panels import Column, sql_table
+from runstream_dashboards.panels import Column, number, sql_table
 from runstream_dashboards.values import POINTS, ZOOM, one, run
 
 MOST_RANKS = 64
 """Lines of one panel; ranks beyond it are in the band and in the table."""
 
+THIS = f"run_id = {run()}"
+
 PARAMETERS = f"metric = {one('metric')}, run = {run()}, points = {POINTS}, {ZOOM}"
+
+FEWER_POINTS = f"""(
+        SELECT toUInt32(least({POINTS}, intDiv(6000, greatest(least(max(ranks), {MOST_RANKS}), 1))))
+        FROM runs WHERE {THIS})"""
+"""So many that all lines together stay below 25,000 rows: a chart gives up to four times what is asked for."""
 
 LINES = f"""
     SELECT
-        ifNull(c.step, 0) AS step, if(isNull(c.step), 'no rank has it', concat('rank ', toString(c.rank))) AS rank_name,
-        c.last AS value
+        ifNull(c.step, 0) AS step, k,
+        if(isNull(c.step), 'no rank has it', concat('rank ', toString(c.rank))) AS rank_name,
+        if(k = 'NaN/Inf', ifNull(c.carried, 0), c.last) AS value
     FROM (SELECT 1 AS joined) AS once
     LEFT JOIN
     (
-        SELECT 1 AS joined, toNullable(step) AS step, rank, last
-        FROM chart_by_rank({PARAMETERS}) WHERE rank < {MOST_RANKS}
+        SELECT
+            1 AS joined, toNullable(step) AS step, rank, last, anyLast(last) OVER so_far AS carried,
+            nonfinite > 0 AND countIf(nonfinite > 0) OVER so_far = 1 AS bad
+        FROM chart_by_rank(metric = {one("metric")}, run = {run()}, points = {FEWER_POINTS}, {ZOOM})
+        WHERE rank < {MOST_RANKS}
+        WINDOW so_far AS (PARTITION BY rank ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
     ) AS c ON c.joined = once.joined
-    ORDER BY c.rank, step LIMIT 25000
+    ARRAY JOIN if(c.bad, ['smooth', 'NaN/Inf'], ['smooth']) AS k
+    ORDER BY k DESC, c.rank, step
 """
+"""The join gives one empty row where there is no point: without a row the panel would complain."""
 
 BAND = f"""
-    SELECT c.step AS step, c.min AS min, c.mean AS mean, c.max AS max
+    SELECT
+        c.step AS step, c.least AS min, c.mean AS mean, c.greatest AS max,
+        if(c.bad AND c.step = min(if(c.bad, c.step, NULL)) OVER (), ifNull(max(c.greatest) OVER (), 1), NULL) AS bad
     FROM (SELECT 1 AS joined) AS once
-    LEFT JOIN (SELECT 1 AS joined, * FROM chart_ranks({PARAMETERS})) AS c ON c.joined = once.joined
+    LEFT JOIN
+    (
+        SELECT
+            1 AS joined, step, min(b.min) AS least, avg(b.last) AS mean, max(b.max) AS greatest,
+            max(b.nonfinite) > 0 AS bad
+        FROM chart_by_rank({PARAMETERS}) AS b GROUP BY step
+    ) AS c ON c.joined = once.joined
     ORDER BY step
 """
+"""As chart_ranks, which does not tell what is not finite."""
 
 SPREAD = f"""
     SELECT c.step AS step, 'greatest less least' AS what, c.spread AS value
@@ -47,9 +70,32 @@ SPREAD = f"""
 """
 
 HEAT = f"""
-    SELECT step, concat('rank ', leftPad(toString(rank), 4, '0')) AS rank_name, last
-    FROM chart_by_rank(metric = {one("metric")}, run = {run()}, points = 100, {ZOOM})
-    WHERE rank < {MOST_RANKS} ORDER BY step, rank LIMIT 25000
+    SELECT
+        ifNull(c.step, 0) AS step,
+        if(isNull(c.step), 'no rank has it', concat('rank ', leftPad(toString(c.rank), 4, '0'))) AS rank_name,
+        c.last AS last
+    FROM (SELECT 1 AS joined) AS once
+    LEFT JOIN
+    (
+        SELECT 1 AS joined, toNullable(step) AS step, rank, last
+        FROM chart_by_rank(metric = {one("metric")}, run = {run()}, points = 90, {ZOOM}) WHERE rank < {MOST_RANKS}
+    ) AS c ON c.joined = once.joined
+    ORDER BY step, c.rank
+"""
+
+SLOWEST = f"""
+    SELECT
+        toString(r.ranks) AS ranks, d.verdict AS diagnosis, ifNull(toString(p.slowest), 'not known') AS `slowest rank`,
+        ifNull(concat(toString(round(p.longest, 2)), ' × the median'), 'not known') AS `takes for a step`,
+        ifNull(toString(d.silent_rank), 'none') AS `silent rank`
+    FROM runs AS r
+    LEFT JOIN (SELECT run_id, verdict, silent_rank FROM diagnosis WHERE {THIS}) AS d ON d.run_id = r.run_id
+    LEFT JOIN
+    (
+        SELECT run_id, argMax(toNullable(rank), factor) AS slowest, max(factor) AS longest
+        FROM rank_progress WHERE {THIS} GROUP BY run_id
+    ) AS p ON p.run_id = r.run_id
+    WHERE r.{THIS}
 """
 
 STRAGGLERS = f"""
@@ -57,9 +103,9 @@ STRAGGLERS = f"""
         p.rank AS rank, p.state AS state, round(p.factor, 2) AS `times the median`, p.work_ms AS work_ms,
         p.steps_per_second AS `steps/s`, p.last_step AS last_step, p.quiet_s AS quiet, p.seen AS seen, a.host AS host
     FROM rank_progress AS p
-    LEFT JOIN (SELECT run_id, rank, argMax(host, attempt) AS host FROM attempts GROUP BY run_id, rank) AS a
+    LEFT JOIN (SELECT run_id, rank, argMax(host, attempt) AS host FROM attempts WHERE {THIS} GROUP BY run_id, rank) AS a
         ON a.run_id = p.run_id AND a.rank = p.rank
-    WHERE p.run_id = {run()}
+    WHERE p.{THIS}
     ORDER BY p.factor DESC, p.rank LIMIT 10000
 """
 
@@ -79,11 +125,17 @@ def dashboard() -> Dashboard:
             *variables.steps(),
         ],
         [
+            (4, [(24, _slowest())]),
             (10, [(14, _stragglers()), (10, _spread())]),
             (10, [(12, _lines()), (12, _band())]),
             (10, [(24, _heat())]),
         ],
     )
+
+
+def _slowest() -> stat.Panel:
+    text = "The rank whose step takes longest beside the median rank's, and one that stopped while others go on."
+    return number("Ranks of $run", text, SLOWEST, words=VERDICT_COLOURS)
 
 
 def _stragglers() -> table.Panel:
@@ -101,12 +153,17 @@ def _stragglers() -> table.Panel:
 
 
 def _lines() -> trend.Panel:
-    text = f"The last value of each bucket of every rank, of the first {MOST_RANKS} at most."
-    return step_charts.lines("$metric by rank", text, LINES, ["rank_name"], "${__field.labels.rank_name}")
+    text = (
+        f"The last value of each bucket of every rank, of the first {MOST_RANKS} at most. "
+        "A red dot is the last value before the first NaN or infinity."
+    )
+    name = "${__field.labels.rank_name} ${__field.labels.k}"
+    panel = step_charts.lines("$metric by rank", text, LINES, ["k", "rank_name"], name)
+    return step_charts.smoothed(panel, "${__field.labels.rank_name}")
 
 
 def _band() -> trend.Panel:
-    text = "The mean over ranks in the band from the least to the greatest value of any."
+    text = "The mean over ranks in the band of their extremes; a red mark is the first NaN or infinity."
     return step_charts.band("$metric over ranks", text, BAND, [("min", "max", 15)], "mean")
 
 

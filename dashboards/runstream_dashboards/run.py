@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import stat, table, trend
+from grafana_foundation_sdk.builders import stat, statetimeline, table, trend
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from runstream_dashboards import step_charts, variables
+from runstream_dashboards import state_timelines, step_charts, variables
 from runstream_dashboards.look import LEDGER_COLOURS, STATE_COLOURS, VERDICT_COLOURS
 from runstream_dashboards.page import Folded, page
 from runstream_dashboards.panels import Column, number, sql_table
+from runstream_dashboards.ranks import MOST_RANKS
 from runstream_dashboards.values import POINTS, ZOOM, one, run
 
 MOST_METRICS = 24
 """More charts take a browser many seconds; the prefix chooses among them."""
+
+MOST_LINES = 200
+"""More lines of machines take a browser many seconds, and nobody can tell them apart."""
 
 THIS = f"run_id = {run()}"
 
@@ -25,9 +29,17 @@ METRICS = f"""
 HEADER = f"""
     SELECT
         r.state AS state, d.verdict AS diagnosis, r.experiment AS experiment, r.user AS user,
+        concat(formatDateTime(r.started, '%Y-%m-%d %H:%i'), ' UTC') AS started,
         formatReadableTimeDelta(r.duration_s) AS duration, toString(r.last_step) AS `last step`,
-        toString(r.ranks) AS ranks
-    FROM runs AS r LEFT JOIN (SELECT run_id, verdict FROM diagnosis) AS d ON d.run_id = r.run_id
+        toString(r.ranks) AS ranks, toString(round(a.gpu_hours, 1)) AS `GPU hours`
+    FROM runs AS r
+    LEFT JOIN (SELECT run_id, verdict FROM diagnosis WHERE {THIS}) AS d ON d.run_id = r.run_id
+    LEFT JOIN
+    (
+        SELECT run_id,
+            sum(dateDiff('second', started, ifNull(ended, if(state = 'running', now64(), started)))) / 3600 AS gpu_hours
+        FROM attempts WHERE {THIS} AND startsWith(device, 'cuda') GROUP BY run_id
+    ) AS a ON a.run_id = r.run_id
     WHERE r.{THIS}
 """
 
@@ -45,25 +57,31 @@ METRIC = f"""
 """The join gives one empty row where there is no point: without a row the panel would complain."""
 
 
-def machine_sql(pattern: str) -> str:
-    """System metrics whose names match, over the minutes since the run began: a line for each metric and rank."""
+def machine_sql(pattern: str, summary: str = "avg") -> str:
+    """System metrics whose names match, over the minutes since the run began: a line for each metric and rank.
+
+    A bucket shows the mean (`avg`) or the greatest (`max`) of its samples.
+    """
+    sampled = f"FROM metric_summary_by_rank WHERE {THIS} AND match(metric, '{pattern}')"
     return f"""
         SELECT ifNull(minutes, 0) AS minutes, if(metric = '', 'no samples', metric) AS metric, source, value
         FROM (SELECT 1 AS joined) AS once
         LEFT JOIN
         (
             SELECT 1 AS joined, floor(second / width) * width / 60 AS minutes, toString(metric) AS metric,
-                concat('rank ', toString(rank)) AS source, toNullable(avg(value)) AS value
+                concat('rank ', toString(rank)) AS source, toNullable({summary}(value)) AS value
             FROM
             (
                 SELECT metric, rank, value, step - min(step) OVER () AS second,
-                    greatest((max(step) OVER () - min(step) OVER ()) / {POINTS}, 10) AS width
-                FROM points WHERE {THIS} AND metric IN (
-                    SELECT metric FROM metric_summary WHERE {THIS} AND match(metric, '{pattern}'))
+                    greatest((max(step) OVER () - min(step) OVER () + 1) / least({POINTS}, per_line), 10) AS width
+                FROM points
+                CROSS JOIN (SELECT 24000 / least(greatest(count(), 1), {MOST_LINES}) AS per_line {sampled}) AS room
+                WHERE {THIS} AND metric IN (SELECT metric {sampled}) AND (metric, rank) IN (
+                    SELECT metric, rank {sampled} ORDER BY rank, metric LIMIT {MOST_LINES})
             )
             GROUP BY minutes, metric, source
         ) AS sampled ON sampled.joined = once.joined
-        ORDER BY metric, source, minutes LIMIT 25000
+        ORDER BY metric, source, minutes
     """
 
 
@@ -79,7 +97,7 @@ ARTIFACTS = f"""
     ORDER BY type IN ('model', 'checkpoint') DESC, has(aliases, 'best') DESC, name, version DESC LIMIT 1000
 """
 
-PARAMS = f"SELECT key, text AS value FROM params WHERE {THIS} AND rank = 0 ORDER BY key LIMIT 2000"
+PARAMS = f"SELECT key, text AS value FROM params WHERE {THIS} ORDER BY key LIMIT 2000"
 
 TAGS = f"SELECT key, value, time FROM tags WHERE {THIS} ORDER BY key LIMIT 1000"
 
@@ -101,6 +119,22 @@ ATTEMPTS = f"""
     SELECT rank, number, state, started, ended, last_step, host, device, error, breach
     FROM attempts WHERE {THIS} AND NOT deleted ORDER BY rank, number LIMIT 5000
 """
+
+STATES = f"""
+    SELECT time, rank_name, state FROM
+    (
+        SELECT started AS time, rank, concat('rank ', toString(rank)) AS rank_name, 'running' AS state
+        FROM attempts WHERE {THIS} AND NOT deleted AND rank < {MOST_RANKS}
+        UNION ALL
+        SELECT assumeNotNull(ended), rank, concat('rank ', toString(rank)), state
+        FROM attempts WHERE {THIS} AND NOT deleted AND rank < {MOST_RANKS} AND isNotNull(ended)
+        UNION ALL
+        SELECT now64(6, 'UTC'), 0, 'no attempt is known', 'unknown'
+        WHERE (SELECT count() FROM attempts WHERE {THIS} AND NOT deleted) = 0
+    )
+    ORDER BY rank, time LIMIT 25000
+"""
+"""The last line gives a row where there is no attempt: without one the panel would complain."""
 
 LEDGER = f"""
     SELECT rank, number, verdict, logged, stored, pending, dead_lettered, arraySum(mapValues(dropped)) AS dropped
@@ -135,6 +169,7 @@ def dashboard() -> Dashboard:
             (10, [(8, _params()), (8, _environment()), (8, _tags())]),
             "How it went",
             (8, [(14, _attempts()), (10, _ledger())]),
+            (7, [(24, _states())]),
             Folded(
                 "The machines",
                 [
@@ -148,8 +183,11 @@ def dashboard() -> Dashboard:
                     (
                         9,
                         [
-                            (12, _machine("GPU memory", "^system/gpu[.][0-9]+[.]memory_bytes$", "bytes")),
-                            (12, _machine("GPU temperature", "^system/gpu[.][0-9]+[.]temperature_c$", "celsius")),
+                            (12, _machine("GPU memory", "^system/gpu[.][0-9]+[.]memory_bytes$", "bytes", "max")),
+                            (
+                                12,
+                                _machine("GPU temperature", "^system/gpu[.][0-9]+[.]temperature_c$", "celsius", "max"),
+                            ),
                         ],
                     ),
                 ],
@@ -215,14 +253,23 @@ def _attempts() -> table.Panel:
     return sql_table("Attempts", text, ATTEMPTS, columns, empty="no attempt is known")
 
 
+def _states() -> statetimeline.Panel:
+    text = f"When each rank ran, and how each of its attempts ended; of the first {MOST_RANKS} ranks."
+    return state_timelines.timeline("States over time", text, STATES, label="rank_name", words=STATE_COLOURS)
+
+
 def _ledger() -> table.Panel:
     columns = [Column("verdict", 100, words=LEDGER_COLOURS)]
     text = "What was logged against what is stored, see docs/guarantees.md."
     return sql_table("Ledger", text, LEDGER, columns, empty="no counters yet")
 
 
-def _machine(title: str, pattern: str, unit: str) -> trend.Panel:
-    text = "Means over the minutes since the run began, of every rank that samples its machine."
+def _machine(title: str, pattern: str, unit: str, summary: str = "avg") -> trend.Panel:
+    shown = {"avg": "Means", "max": "Greatest samples"}[summary]
+    text = (
+        f"{shown} over the minutes since the run began, of every rank that samples its machine; "
+        f"{MOST_LINES} lines at most, lowest ranks first."
+    )
     name = "${__field.labels.source} ${__field.labels.metric}"
-    panel = step_charts.lines(title, text, machine_sql(pattern), ["metric", "source"], name, x="minutes")
+    panel = step_charts.lines(title, text, machine_sql(pattern, summary), ["metric", "source"], name, x="minutes")
     return panel.unit(unit)

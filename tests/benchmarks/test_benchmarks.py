@@ -20,6 +20,7 @@ TINY = {
     "ingest": ("--points", "20000", "--runs", "2", "--calls-per-message", "100"),
     "fleet": ("--runs", "20", "--seconds", "3", "--calls", "10", "--points", "20000", "--sustain", "3"),
     "queries": ("--points", "200000", "--times", "1"),
+    "panels": ("--points", "200000", "--times", "1"),
 }
 
 
@@ -95,3 +96,9 @@ def test_queries_answers_every_question_merged_and_live(tmp_path: Path, document
     answers = result["raw"]
     assert all(answer["rows"] > 0 and len(answer["merged"]) == len(answer["live"]) == 1 for answer in answers.values())
     assert len(answers) == 13
+
+
+def test_panels_asks_every_query_of_every_dashboard(tmp_path: Path, documentation: Path) -> None:
+    raw = run("panels", tmp_path, documentation)["raw"]
+    assert {name.partition(" · ")[0] for name in raw} >= {"Runs", "Compare", "Run", "Ranks", "Fleet"}
+    assert all(len(panel["ms"]) == 1 for panel in raw.values())

@@ -47,6 +47,13 @@ def drawable(panel: dict[str, Any], answer: Answer) -> None:
             for axis in ("x", "y", "color"):
                 place = answer.names.index(series[axis]["matcher"]["options"])
                 assert "Int" in answer.types[place] or "Float" in answer.types[place], f"{axis} is a number"
+    if panel["type"] == "state-timeline":
+        time, label, word = answer.names
+        assert (time, answer.types[0][:8]) == ("time", "DateTime")
+        assert panel["transformations"][0]["options"]["fields"] == [label]
+        shown = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+        assert {row[2] for row in answer.rows} <= set(shown), f"a {word} without a colour"
+        assert all(one[1] != other[1] or one[0] <= other[0] for one, other in pairwise(answer.rows)), "time ascends"
     if panel["type"] == "trend":
         x = answer.names.index(panel["options"]["xField"])
         labels: list[int] = []

@@ -45,6 +45,14 @@ CASES: dict[str, tuple[dict[str, str], list[tuple[str, int, bool]]]] = {
         {POINTS: "0+1000x90 90100+100x60", WAIT: "0x90 0+900x60"},
         [(HALVED, 80, False), (HALVED, 120, True), (LAG, 80, False), (LAG, 120, True)],
     ),
+    "the workers store a little less than half": (
+        {POINTS: "0+1000x90 90450+450x60", WAIT: "0x90 0+550x60"},
+        [(HALVED, 80, False), (HALVED, 115, True)],
+    ),
+    "the workers store a little more than half": (
+        {POINTS: "0+1000x90 90550+550x60", WAIT: "0x90 0+450x60"},
+        [(HALVED, minute, False) for minute in range(90, 150, 5)],
+    ),
     "jobs end": ({POINTS: "0+1000x90 90000x60", WAIT: "0x150"}, [(HALVED, 80, False), (HALVED, 120, False)]),
     "a backlog is worked off": ({WAIT: "1000000-9000x60"}, [(LAG, 50, False)]),
     "a few messages more": ({WAIT: "0+10x60"}, [(LAG, 50, False)]),

@@ -11,7 +11,7 @@ from curves import curve, validated
 from store_process import Store
 
 import support_events as events
-from runstream_dashboards.alerts import RULES
+from runstream_dashboards.alerts import MOST, RULES
 
 HOUR_US = 3600 * 1_000_000
 BEGAN = time.time_ns() // 1000 - HOUR_US
@@ -90,6 +90,21 @@ def test_what_ended_long_ago_alerts_nobody(new_store: Callable[[], Store]) -> No
     bad = curve(RUN, {"train/loss": [*FALLS[:300], *[math.nan] * 100]}, attempt=began)
     put(store, bad, began=began, state="failed")
     assert fired(store, "runstream-loss-not-finite") == []
+
+
+def test_of_too_many_runs_the_newest_are_told(new_store: Callable[[], Store]) -> None:
+    store = new_store()
+    for number in (1, 2, 3):
+        # The newest run has neither the greatest id nor the least.
+        began = BEGAN + {1: 0, 2: 2, 3: 1}[number] * 1_000_000
+        run = UUID(int=number)
+        store.insert("run", events.run(run, attempt=began))
+        store.insert("metric", curve(run, {"train/loss": [*FALLS[:300], *[math.nan] * 100]}, attempt=began))
+        store.insert("status", events.status(run, attempt=began, time=began + 5_000_000, state="running"))
+    (rule,) = [rule for rule in RULES if rule.uid == "runstream-loss-not-finite"]
+    assert rule.query.endswith(f"LIMIT {MOST}")
+    rows = store.query(rule.query.removesuffix(f"LIMIT {MOST}") + "LIMIT 1")
+    assert [row[1] for row in rows] == [str(UUID(int=2))]
 
 
 def test_every_rule_on_the_store_is_tested_here() -> None:
