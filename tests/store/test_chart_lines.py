@@ -89,6 +89,15 @@ def test_over_time_the_lines_of_runs_that_began_at_other_moments_meet(store: Sto
             assert x % width == 0 and x <= (value + 1) * every_s < x + width
 
 
+def test_over_time_no_x_comes_twice_when_the_first_value_is_not_finite(store: Store) -> None:
+    run = UUID(int=1009)
+    log(store, run, [math.nan, 1.0, 2.0, 3.0], every_s=0.001)
+    log(store, UUID(int=1010), [1.0, 2.0], every_s=1000)
+    found = lines(store, run, UUID(int=1010), points=10, by_time=True)
+    places = [x for found_run, x, _ in found if found_run == run]
+    assert len(set(places)) == len(places)
+
+
 def test_no_chosen_run_means_all_and_unknown_ones_none(new_store: Callable[[], Store]) -> None:
     store = new_store()
     log(store, UUID(int=1), [1.0, 2.0])

@@ -35,7 +35,7 @@ FROM
                     -- A bucket without a finite value has no time of its own.
                     dateDiff('microsecond', run.started,
                         max(line.last_time) OVER (PARTITION BY run.run_id ORDER BY line.step)) / 1e6 AS since,
-                    if(isNull(since), NULL, greatest(since, 0)) AS seconds
+                    ifNull(greatest(since, 0), 0) AS seconds
                 FROM
                 (
                     SELECT run_id, name, started FROM runs WHERE empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)}
