@@ -18,8 +18,7 @@ from runstream_dashboards import (
     run,
     runs,
 )
-
-FOLDER = "runstream"
+from runstream_dashboards.push import FOLDER_TITLE
 
 PAGES = (runs, compare, run, health, hyperparameters, ranks, fleet, pipeline)
 """In the order in which one comes to them."""
@@ -34,7 +33,7 @@ def files() -> dict[str, str]:
     """Path below the directory of Grafana's files, and content, the same on every machine."""
     found = {f"dashboards/{dashboard.uid}.json": _text(dashboard) for dashboard in dashboards()}
     # JSON is YAML, too.
-    return {**found, "alerting/runstream.yml": _text(alerts.provisioned(FOLDER))}
+    return {**found, "alerting/runstream.yml": _text(alerts.provisioned(FOLDER_TITLE))}
 
 
 def _text(value: object) -> str:

@@ -6,6 +6,7 @@ from grafana_foundation_sdk.builders import stat, table, timeseries, trend
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from runstream_dashboards import step_charts, variables
+from runstream_dashboards.gpu_hours import gpu_hours
 from runstream_dashboards.links import RUN_LINK
 from runstream_dashboards.look import VERDICT_COLOURS
 from runstream_dashboards.page import page
@@ -14,12 +15,6 @@ from runstream_dashboards.values import POINTS, ZOOM, among, one
 
 CHOSEN = f"""{among("r.experiment", "experiment")} AND $__timeFilter(r.started)"""
 
-GPU_HOURS = """
-        SELECT
-            run_id,
-            sum(dateDiff('second', started, ifNull(ended, if(state = 'running', now64(), started)))) / 3600 AS gpu_hours
-        FROM attempts WHERE startsWith(device, 'cuda') GROUP BY run_id"""
-
 TOTALS = f"""
     SELECT
         count() AS runs, countIf(r.state = 'running') AS running, countIf(r.state IN ('failed', 'lost')) AS broken,
@@ -27,7 +22,7 @@ TOTALS = f"""
         round(sum(a.gpu_hours), 1) AS `GPU hours`
     FROM runs AS r
     LEFT JOIN
-    ({GPU_HOURS}
+    ({gpu_hours()}
     ) AS a ON a.run_id = r.run_id
     WHERE {CHOSEN}
 """
@@ -81,7 +76,7 @@ def busiest(column: str) -> str:
             countIf(r.state IN ('failed', 'killed', 'lost')) / count() AS broken
         FROM runs AS r
         LEFT JOIN
-        ({GPU_HOURS}
+        ({gpu_hours()}
         ) AS a ON a.run_id = r.run_id
         WHERE {CHOSEN}
         GROUP BY {column} ORDER BY sum(a.gpu_hours) DESC, hours DESC, {column} LIMIT 100

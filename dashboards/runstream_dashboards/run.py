@@ -6,6 +6,7 @@ from grafana_foundation_sdk.builders import stat, statetimeline, table, trend
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from runstream_dashboards import state_timelines, step_charts, variables
+from runstream_dashboards.gpu_hours import gpu_hours
 from runstream_dashboards.look import LEDGER_COLOURS, STATE_COLOURS, VERDICT_COLOURS
 from runstream_dashboards.page import Folded, page
 from runstream_dashboards.panels import Column, number, sql_table
@@ -35,10 +36,7 @@ HEADER = f"""
     FROM runs AS r
     LEFT JOIN (SELECT run_id, verdict FROM diagnosis WHERE {THIS}) AS d ON d.run_id = r.run_id
     LEFT JOIN
-    (
-        SELECT run_id,
-            sum(dateDiff('second', started, ifNull(ended, if(state = 'running', now64(), started)))) / 3600 AS gpu_hours
-        FROM attempts WHERE {THIS} AND startsWith(device, 'cuda') GROUP BY run_id
+    ({gpu_hours(THIS)}
     ) AS a ON a.run_id = r.run_id
     WHERE r.{THIS}
 """

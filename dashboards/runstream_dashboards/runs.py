@@ -7,6 +7,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from runstream_dashboards import variables
+from runstream_dashboards.gpu_hours import gpu_hours
 from runstream_dashboards.links import COMPARE_LINK, RUN_LINK
 from runstream_dashboards.look import STATE_COLOURS, VERDICT_COLOURS
 from runstream_dashboards.page import page
@@ -44,10 +45,7 @@ LEADERBOARD = f"""
         FROM params GROUP BY run_id
     ) AS p ON p.run_id = r.run_id
     LEFT JOIN
-    (
-        SELECT run_id,
-            sum(dateDiff('second', started, ifNull(ended, if(state = 'running', now64(), started)))) / 3600 AS gpu_hours
-        FROM attempts WHERE startsWith(device, 'cuda') GROUP BY run_id
+    ({gpu_hours()}
     ) AS a ON a.run_id = r.run_id
     WHERE {CHOSEN}
     ORDER BY isNull(best), if(higher, -best, best), started DESC

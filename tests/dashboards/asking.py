@@ -41,6 +41,11 @@ def some_runs(engine: Engine, count: int) -> list[str]:
     return [row[0] for row in engine.ask(f"SELECT toString(run_id) FROM runs ORDER BY name LIMIT {count}").rows]
 
 
+def run_named(engine: Engine, name: str) -> str:
+    ((run,),) = engine.ask(f"SELECT toString(run_id) FROM runs WHERE name = '{name}'").rows
+    return str(run)
+
+
 def asked(query: Query, engine: Engine, **chosen: Value) -> Answer:
     return engine.ask(sent(query, engine, **chosen))
 

@@ -1,16 +1,11 @@
 """What the page Training health says of the demo's runs."""
 
-from asking import asked, query_of
+from asking import asked, query_of, run_named
 from engine import Answer, Engine
 
 
 def column(answer: Answer, name: str) -> list[object]:
     return [row[answer.names.index(name)] for row in answer.rows]
-
-
-def run_named(engine: Engine, name: str) -> str:
-    ((run,),) = engine.ask(f"SELECT toString(run_id) FROM runs WHERE name = '{name}'").rows
-    return str(run)
 
 
 def test_the_runs_that_are_known_to_go_wrong_stand_on_top(engine: Engine) -> None:

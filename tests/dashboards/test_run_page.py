@@ -1,14 +1,9 @@
 """What the pages Run and Ranks show of the demo's runs."""
 
 import pytest
-from asking import asked, query_of
+from asking import asked, query_of, run_named
 from engine import Engine
 from transformations import missing, transformed
-
-
-def run_named(engine: Engine, name: str) -> str:
-    ((run,),) = engine.ask(f"SELECT toString(run_id) FROM runs WHERE name = '{name}'").rows
-    return str(run)
 
 
 def test_the_first_value_that_cannot_be_drawn_is_marked_at_its_step(engine: Engine) -> None:
