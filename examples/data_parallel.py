@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from data import Floats
-from processes import start
+from processes import Processes
 from training import Trainer, build_model, log_results, working_folder
 
 import runstream
@@ -42,15 +42,14 @@ class AllReduce:
 
 
 def run_data_parallel(name: str, experiment: str, config: dict[str, Any], tags: dict[str, str]) -> None:
-    """Run `world_size` ranks and wait for them. Raises RuntimeError when one of them failed."""
+    """Run `world_size` ranks and wait for them. Raises RuntimeError, and ends the others, when one of them fails."""
     world_size = config["world_size"]
     reduce = AllReduce(world_size, len(build_model(config).parameters))
-    ranks = [start(_run_rank, name, experiment, config, tags, rank, reduce) for rank in range(world_size)]
-    for process in ranks:
-        process.join()
-    failed = [rank for rank, process in enumerate(ranks) if process.exitcode != 0]
-    if failed:
-        raise RuntimeError(f"ranks {failed} of {name} failed")
+    with Processes() as processes:
+        ranks = [processes.start(_run_rank, name, experiment, config, tags, rank, reduce) for rank in range(world_size)]
+        while ended := processes.wait():
+            if failed := [ranks.index(process) for process in ended if process.exitcode != 0]:
+                raise RuntimeError(f"ranks {failed} of {name} failed")
 
 
 def _run_rank(

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +23,7 @@ from data_parallel import run_data_parallel
 from diabetes_regression import CONFIG as REGRESSION
 from diabetes_regression import run_regression
 from interrupted import run_interrupted
-from processes import start
+from processes import Processes
 from threadpoolctl import threadpool_limits
 from training import Trainer, train_and_log, working_folder
 
@@ -135,18 +134,17 @@ def run_all(
     failed: list[str] = []
     done = 0
     on_progress(Progress(done, total, "", True))
-    while waiting or running:
-        while waiting and len(running) < workers:
-            job = waiting.pop(0)
-            running[start(run_job, job, experiment)] = job
-        ended = wait([process.sentinel for process in running])
-        for process in [one for one in running if one.sentinel in ended]:
-            job = running.pop(process)
-            process.join()
-            done += 1
-            if process.exitcode != 0:
-                failed.append(job.name)
-            on_progress(Progress(done, total, job.name, process.exitcode == 0))
+    with Processes() as processes:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                job = waiting.pop(0)
+                running[processes.start(run_job, job, experiment)] = job
+            for process in processes.wait():
+                job = running.pop(process)
+                done += 1
+                if process.exitcode != 0:
+                    failed.append(job.name)
+                on_progress(Progress(done, total, job.name, process.exitcode == 0))
     return failed
 
 

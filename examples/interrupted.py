@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from processes import start
+from processes import Processes
 from training import Trainer, train_and_log, working_folder
 
 import runstream
@@ -20,13 +20,13 @@ CHECKPOINT_EVERY = 4
 def run_interrupted(name: str, experiment: str, config: dict[str, Any], tags: dict[str, str]) -> None:
     """Train in one process, lose it, and finish in another. Raises RuntimeError when that does not go so."""
     run_id = str(uuid.uuid4())
-    with working_folder() as folder:
-        first = start(_first_attempt, name, experiment, config, tags, run_id, Path(folder))
-        first.join()
+    with working_folder() as folder, Processes() as processes:
+        first = processes.start(_first_attempt, name, experiment, config, tags, run_id, Path(folder))
+        processes.wait()
         if first.exitcode != -signal.SIGKILL:
             raise RuntimeError(f"the first attempt of {name} ended with {first.exitcode} instead of SIGKILL")
-        second = start(_second_attempt, name, experiment, config, tags, run_id, Path(folder))
-        second.join()
+        second = processes.start(_second_attempt, name, experiment, config, tags, run_id, Path(folder))
+        processes.wait()
         if second.exitcode != 0:
             raise RuntimeError(f"the second attempt of {name} failed")
 
