@@ -84,7 +84,8 @@ class Attempt:
     def describe(self, captured: Captured) -> None:
         """Tell what was captured; the run event is sent again with it."""
         self._captured = captured
-        self._emit_run_event()
+        if not self.writer.closed:  # a run that has ended in the meantime is no mistake of the user's
+            self._emit_run_event()
 
     def note_end(self, state: str, error: str) -> None:
         """Write down how it ends, for whoever ships the journal if the process does not come to it. Once only."""

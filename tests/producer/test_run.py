@@ -14,6 +14,7 @@ from runs import start
 
 import runstream
 from runstream.api import init
+from runstream.description import NOTHING_CAPTURED
 from runstream.seen import SeenAttempts
 
 
@@ -45,6 +46,13 @@ def test_a_run_leaves_its_points_params_tags_and_end_in_the_log_directory(tmp_pa
     )
     assert end["last_step"] == 1
     assert not list((tmp_path / "journal").glob("*.journal"))
+
+
+def test_a_capture_that_ends_after_its_run_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = start(tmp_path)
+    assert run.finish()
+    run._attempt.describe(NOTHING_CAPTURED)
+    assert not caplog.records
 
 
 def test_log_after_finish_does_nothing_and_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
