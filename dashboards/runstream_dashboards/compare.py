@@ -10,7 +10,7 @@ from runstream_dashboards.links import LINE_LINK, RUN_LINK
 from runstream_dashboards.look import STATE_COLOURS, VERDICT_COLOURS
 from runstream_dashboards.page import Folded, page
 from runstream_dashboards.panels import Column, note, sql_table
-from runstream_dashboards.values import MOST_RUNS, POINTS, ZOOM, many, number, one, run, runs
+from runstream_dashboards.values import MOST_ROWS, MOST_RUNS, POINTS, ZOOM, many, number, one, run, runs
 
 HALF = number("half", "0", "Float64")
 """Half-life of the smoothing in steps; 0 is none."""
@@ -48,16 +48,23 @@ def dashboard() -> Dashboard:
     )
 
 
+FEWER_POINTS = f"(SELECT toUInt32(least({POINTS}, intDiv({MOST_ROWS}, 4 * greatest(length({runs()}), 1)) - 2)))"
+"""A line takes up to four rows at each x, and some more."""
+
 LINES = f"""
     SELECT * FROM
     (
-        SELECT x, k, toString(run_id) AS run_id, name AS run_name,
-            multiIf(k = 'raw', value, k = 'NaN/Inf', first_bad, smooth) AS value
-        FROM chart_lines(
-            metric = {one("metric")}, runs = {runs()}, points = {POINTS}, {ZOOM},
-            half_life = {HALF}, by_time = {BY_TIME})
+        SELECT x, k, toString(run_id) AS run_id, name AS run_name, {step_charts.KINDS} AS value
+        FROM
+        (
+            SELECT *, max(max > min) OVER (PARTITION BY run_id) AS wide
+            FROM chart_lines(
+                metric = {one("metric")}, runs = {runs()}, points = {FEWER_POINTS}, {ZOOM},
+                half_life = {HALF}, by_time = {BY_TIME})
+        )
         ARRAY JOIN arrayConcat(
-            ['smooth'], if({HALF} > 0, ['raw'], []), if(isNotNull(first_bad), ['NaN/Inf'], [])) AS k
+            ['smooth'], if({HALF} > 0, ['raw'], []), if(wide, ['least', 'greatest'], []),
+            if(isNotNull(first_bad), ['NaN/Inf'], [])) AS k
         UNION ALL
         SELECT 0, 'smooth', '', 'choose runs above', NULL WHERE (SELECT count() FROM runs WHERE run_id IN {runs()}) = 0
     )
@@ -101,7 +108,8 @@ SUMMARY = f"""
 
 def _lines(title: str, *, log: bool) -> trend.Panel:
     text = (
-        "Last value of each bucket; red dots mark the first NaN or infinity. Grey lines are raw where smoothing is on."
+        "Last value of each bucket; red dots mark the first NaN or infinity. Grey lines are the least and the greatest "
+        "value of each bucket, and the raw line where smoothing is on."
     )
     name = "${__field.labels.run_name} ${__field.labels.k}"
     link = ("Open ${__field.labels.run_name}", LINE_LINK)

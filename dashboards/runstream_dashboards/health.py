@@ -61,16 +61,17 @@ def curves(*, by_time: str) -> str:
     def one_curve(name: str, column: str) -> str:
         chosen = f"(SELECT any({column}) FROM diagnosis WHERE run_id = {run()})"
         return f"""
-        SELECT x, k, loss, if(k = 'NaN/Inf', first_bad, smooth) AS value
+        SELECT x, k, loss, {step_charts.KINDS} AS value
         FROM
         (
-            SELECT x, smooth, first_bad,
+            SELECT *, max(max > min) OVER () AS wide,
                 concat('{name}', if(max(isNotNull(smooth)) OVER (), '', ': no finite value')) AS loss
             FROM chart_lines(
                 metric = {chosen}, runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM},
                 half_life = 0, by_time = {by_time})
         )
-        ARRAY JOIN if(isNotNull(first_bad), ['smooth', 'NaN/Inf'], ['smooth']) AS k"""
+        ARRAY JOIN arrayConcat(
+            ['smooth'], if(wide, ['least', 'greatest'], []), if(isNotNull(first_bad), ['NaN/Inf'], [])) AS k"""
 
     return f"""
     SELECT * FROM
@@ -167,7 +168,7 @@ def _diagnoses() -> table.Panel:
 def _curves(title: str, by_time: str, x: str) -> trend.Panel:
     text = (
         "The two losses by which the run is diagnosed: by step each has its own axis, by time they can be compared. "
-        "Last value of each bucket; a red dot marks the first NaN or infinity."
+        "Last value of each bucket, grey its least and greatest; a red dot marks the first NaN or infinity."
     )
     name = "${__field.labels.loss} ${__field.labels.k}"
     panel = step_charts.lines(title, text, curves(by_time=by_time), ["k", "loss"], name, x="x", x_name=x)

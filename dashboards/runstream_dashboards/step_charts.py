@@ -27,6 +27,9 @@ from runstream_dashboards.sources import CLICKHOUSE, Sql
 LOGARITHMIC: Final = common.ScaleDistributionConfig().type(ScaleDistribution.SYMLOG).log(10).linear_threshold(1e-3)
 """A plain logarithm would drop zero and what is negative."""
 
+KINDS: Final = "multiIf(k = 'raw', value, k = 'least', min, k = 'greatest', max, k = 'NaN/Inf', first_bad, smooth)"
+"""What a row of `chart_lines` says of each kind `k` of line that `smoothed` knows."""
+
 
 def lines(
     title: str,
@@ -58,9 +61,9 @@ def lines(
 
 
 def smoothed(panel: trend.Panel, name: str) -> trend.Panel:
-    """Lines whose names end with the label `k`, smooth, raw or NaN/Inf: raw ones recede, and bad values are dots."""
+    """Lines whose names end with the label `k`: smooth; raw, least, greatest, which recede; NaN/Inf, which are dots."""
     unseen = {"legend": True, "tooltip": True, "viz": False}
-    raw = {"custom.lineWidth": 0.5, "color": fixed(RAW_COLOUR), "custom.hideFrom": unseen}
+    receding = {"custom.lineWidth": 0.5, "color": fixed(RAW_COLOUR), "custom.hideFrom": unseen}
     bad = {
         "custom.drawStyle": "points",
         "custom.showPoints": "always",
@@ -68,7 +71,7 @@ def smoothed(panel: trend.Panel, name: str) -> trend.Panel:
         "color": fixed(BAD_COLOUR),
         "custom.hideFrom": {**unseen, "tooltip": False},
     }
-    panel = panel.override_by_regexp("/ raw$/", properties(raw))
+    panel = panel.override_by_regexp("/ (raw|least|greatest)$/", properties(receding))
     panel = panel.override_by_regexp("/ NaN.Inf$/", properties(bad))
     return panel.override_by_regexp("/ smooth$/", properties({"custom.lineWidth": 2, "displayName": name}))
 

