@@ -107,14 +107,20 @@ tupleElement({plan:Tuple(UInt8, Bool)}, 2) AS divided,
 least(shift, 16) AS stored_shift,
 bitShiftRight({step_min:Int64}, shift) AS least_bucket,
 bitShiftRight({step_max:Int64}, shift) AS greatest_bucket,
+-- The series that are read in parts, and the runs that have some. Two constants: each mention of a view would be analysed anew.
+(
+    SELECT (
+        groupArrayIf((run_id, rank, attempt, cutoff),
+            NOT deleted AND ({all_ranks:Bool} OR rank = lowest_rank)
+            AND ({all_ranks:Bool} OR NOT whole OR shift NOT IN (4, 8, 12, 16))),
+        groupUniqArrayIf(run_id, NOT whole))
+    FROM runstream_shard.series_cut
+    WHERE divided AND metric = {metric:String} AND ({every_run:Bool} OR run_id IN {runs:Array(UUID)})
+) AS cuts,
 part AS
 (
-    -- Series that are read in parts, each below its cutoff.
-    SELECT run_id, rank, attempt, cutoff
-    FROM runstream_shard.series_cut
-    WHERE metric = {metric:String} AND ({every_run:Bool} OR run_id IN {runs:Array(UUID)})
-        AND NOT deleted AND ({all_ranks:Bool} OR rank = lowest_rank)
-        AND ({all_ranks:Bool} OR NOT whole OR shift NOT IN (4, 8, 12, 16))
+    -- Each of them below its cutoff.
+    SELECT cut.1 AS run_id, cut.2 AS rank, cut.3 AS attempt, cut.4 AS cutoff FROM (SELECT arrayJoin(cuts.1) AS cut)
 )
 SELECT
     run_id,
@@ -143,8 +149,7 @@ FROM
         WHERE shift = 4 AND NOT {all_ranks:Bool} AND rank = 0 AND metric = {metric:String}
             AND bucket BETWEEN least_bucket AND greatest_bucket
             AND ({every_run:Bool} OR run_id IN {runs:Array(UUID)})
-            AND (NOT divided
-                OR run_id NOT IN (SELECT run_id FROM runstream_shard.series_cut WHERE metric = {metric:String} AND NOT whole))
+            AND (NOT divided OR run_id NOT IN (SELECT arrayJoin(cuts.2)))
         UNION ALL
         SELECT run_id, rank, bucket, lo, hi, last, first_nonfinite, nonfinite
         FROM runstream_shard.rollup_coarse FINAL
@@ -152,8 +157,7 @@ FROM
             AND level = bitShiftLeft(toUInt32(1), stored_shift)
             AND bucket BETWEEN least_bucket AND greatest_bucket
             AND ({every_run:Bool} OR run_id IN {runs:Array(UUID)})
-            AND (NOT divided
-                OR run_id NOT IN (SELECT run_id FROM runstream_shard.series_cut WHERE metric = {metric:String} AND NOT whole))
+            AND (NOT divided OR run_id NOT IN (SELECT arrayJoin(cuts.2)))
         UNION ALL
         -- Parts of series. The bucket in which a later attempt begins holds points of both kinds: it is put together from
         -- the narrowest buckets below the cutoff, and from points where the cutoff falls into one of these.
@@ -214,7 +218,7 @@ FROM
 );
 
 CREATE OR REPLACE VIEW runstream.chart_bucket ON CLUSTER 'fleet' AS
-SELECT * FROM cluster('fleet', view(SELECT * FROM runstream_shard.chart_bucket(plan = {plan:Tuple(UInt8, Bool)}, step_min = {step_min:Int64}, step_max = {step_max:Int64}, metric = {metric:String}, every_run = {every_run:Bool}, runs = {runs:Array(UUID)}, all_ranks = {all_ranks:Bool})));
+SELECT * FROM cluster('fleet', view(SELECT * FROM runstream_shard.chart_bucket(plan = {plan:Tuple(UInt8, Bool)}, step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = {all_ranks:Bool}, metric = {metric:String}, every_run = {every_run:Bool}, runs = {runs:Array(UUID)})));
 
 -- One line per run: of each run the lowest rank that logged the metric.
 CREATE OR REPLACE VIEW runstream_shard.chart ON CLUSTER 'fleet' AS
