@@ -1,13 +1,12 @@
 """The broker's program: Apache Kafka's published jars, fetched once by Maven, and what makes it start quickly."""
 
-import fcntl
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+from broker import maven
 
 HERE = Path(__file__).parent
 CACHE = HERE / ".cache"
@@ -16,24 +15,17 @@ CACHE = HERE / ".cache"
 
 def missing() -> str:
     """Why no broker can be had here, empty when one can."""
-    absent = [program for program in ("java", "mvn") if shutil.which(program) is None]
-    return f"no {' and no '.join(absent)} on this machine to run Apache Kafka with" if absent else ""
+    why = maven.missing()
+    return f"{why} to run Apache Kafka with" if why else ""
 
 
 @cache
 def class_path() -> str:
     """The jars, in an order that is always the same: the class archive is only good for one."""
-    with _alone():
-        library = CACHE / "lib"
-        done = CACHE / "lib.done"
-        pom = (HERE / "pom.xml").read_text()
-        if not done.exists() or done.read_text() != pom:
-            shutil.rmtree(library, ignore_errors=True)
+    with maven.alone(CACHE):
+        if maven.fetch(HERE / "pom.xml", CACHE):
             (CACHE / "kafka.jsa").unlink(missing_ok=True)
-            goal = ["dependency:copy-dependencies", f"-DoutputDirectory={library}", "-DincludeScope=runtime"]
-            subprocess.run(["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), *goal], check=True, timeout=600)
-            done.write_text(pom)
-    return ":".join(str(jar) for jar in sorted(library.glob("*.jar")))
+    return maven.class_path(CACHE)
 
 
 def java(*options: str) -> list[str]:
@@ -58,7 +50,7 @@ def archive_options() -> list[str]:
 def make_archive(properties: Path) -> None:
     """Make the class archive from one run of a broker that is stopped at once; without it all works, only slower."""
     class_path()
-    with _alone():
+    with maven.alone(CACHE):
         archive = CACHE / "kafka.jsa"
         if archive.exists():
             return
@@ -78,7 +70,7 @@ def format_directory(directory: Path, cluster_id: str, node_id: int, properties:
     """Make a node's empty data directory. What the tool made once is kept: formatting takes a second, this nothing."""
     checkpoint = CACHE / "bootstrap.checkpoint"
     class_path()
-    with _alone():
+    with maven.alone(CACHE):
         if not checkpoint.exists():
             scratch = CACHE / "formatted"
             shutil.rmtree(scratch, ignore_errors=True)
@@ -96,12 +88,3 @@ def format_directory(directory: Path, cluster_id: str, node_id: int, properties:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines()
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Test processes run side by side and share the cache. Not to be nested: a process would wait for itself."""
-    CACHE.mkdir(exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -25,6 +26,8 @@ class Answer(NamedTuple):
     status: int
     headers: Any
     body: bytes
+    whole: bool = True
+    """The server ended the body, instead of breaking the connection off."""
 
     @property
     def code(self) -> int:
@@ -59,7 +62,10 @@ class Served:
         request = urllib.request.Request(url, data, {**given, **(headers or {})})
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=100) as answer:
-                return Answer(answer.status, answer.headers, answer.read())
+                try:
+                    return Answer(answer.status, answer.headers, answer.read())
+                except IncompleteRead as error:
+                    return Answer(answer.status, answer.headers, error.partial, whole=False)
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.headers, error.read())
 

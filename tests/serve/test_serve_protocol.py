@@ -86,6 +86,13 @@ def test_a_failure_in_the_middle_is_told_at_the_end(served: Served) -> None:
     assert int(size) == len(message) + 1
 
 
+def test_a_body_that_failed_never_looks_whole(served: Served) -> None:
+    sql = "SELECT throwIf(number = {bad}) FROM numbers(2000000) FORMAT RowBinary"
+    for compress in (0, 1):
+        assert not served.ask(sql.format(bad=1_000_000), compress=compress).whole
+        assert served.ask(sql.format(bad=2_000_000), compress=compress).whole
+
+
 def test_the_hello_of_clickhouse_go_is_answered_at_its_revision_and_reports_none(served: Served) -> None:
     body = served.ask(HELLO, client_protocol_version=54460, default_format="Native").body
     assert body.startswith(b"\x01\x00\x02\xff\xff\xff\xff\x00\x04\x01\rdisplayName()\x06String\x00\trunstream")

@@ -40,13 +40,15 @@ async def send_answer(run: Run, headers: dict[str, str], send: Send, *, compress
         await _body(send, packed(head))
         async for piece in pieces:
             await _body(send, packed(piece))
-    end = b""
     try:
         await run.cost()
     except EngineError as error:
         end = wire.exception_block(tag, answer.failure(error.text, version)[1])
-        end = wire.uncompressed(end) if compress else end
-    await _body(send, end, more=False)
+        # Left without an end, so that the connection breaks off: JDBC looks for no exception in a body, and must not
+        # take what it got for everything.
+        await _body(send, wire.uncompressed(end) if compress else end)
+        return
+    await _body(send, b"", more=False)
 
 
 def summary(cost: Cost) -> str:
