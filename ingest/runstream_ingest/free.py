@@ -31,7 +31,7 @@ def free_deleted(client: Client, layout: Layout | None = None) -> int:
     Views hide them already, by the deletion itself, which stays: loading the log again brings rows back, still hidden,
     until this is called again. The layout is that of one server by default. Raises what the client raises.
     """
-    layout = layout or OneServer()
+    layout = layout or OneServer(client.database or "default")
     runs = client.query(f"{layout.on_every_shard(_DELETED_WITH_ROWS)} ORDER BY run_id").result_rows
     for begin in range(0, len(runs), RUNS_AT_ONCE):
         some = runs[begin : begin + RUNS_AT_ONCE]

@@ -45,12 +45,12 @@ def migrate(client: Client, migrations: Sequence[Migration], layout: Layout | No
     twice at once, is harmless. A node that joins a cluster has no versions: migrating through it brings it all.
     Raises NewerStore, or what the client raises.
     """
-    layout = layout or OneServer()
+    layout = layout or OneServer(client.database or "default")
     present = applied(client)
     newest = max(migration.number for migration in migrations)
     if present and max(present) > newest:
         raise NewerStore(max(present), newest)
-    missing = [migration for migration in layout.migrations(migrations) if migration.number not in present]
+    missing = layout.migrations([migration for migration in migrations if migration.number not in present])
     if missing:
         for statement in layout.version_table(VERSION_TABLE):
             client.command(statement)
@@ -58,4 +58,4 @@ def migrate(client: Client, migrations: Sequence[Migration], layout: Layout | No
         for statement in migration.statements:
             client.command(statement)
         client.command(f"INSERT INTO schema_version (number, name) VALUES ({migration.number}, '{migration.name}')")
-    return missing
+    return list(missing)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +60,7 @@ class Store:
     """For queries; used by one thread at a time."""
     connect: connect.Connect
     """Opens one more client, for another thread; the caller closes it."""
-    layout: Layout = field(default_factory=OneServer)
+    layout: Layout
     """Where the tables lie."""
 
     def destination(self) -> StoreDestination:
@@ -105,7 +105,7 @@ def open_store(settings: Settings, *, wait_s: float = lock.WAIT_S, on_wait: OnWa
 
 def _layout(client: Client, settings: Settings) -> Layout:
     if not settings.store_cluster or settings.store_dir is not None:
-        return OneServer()
+        return OneServer(client.database or "default")
     wanted = shards.parse(Path(settings.store_shards).read_text()) if settings.store_shards else None
     return cluster_of(client, settings.store_cluster, wanted)
 

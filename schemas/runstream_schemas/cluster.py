@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 from runstream_schemas.shards import ShardMap
@@ -90,7 +90,7 @@ class Cluster:
 
     def on_every_shard(self, select: str) -> str:
         """A SELECT over tables and views of single shards, as one over all: the rows of all shards together."""
-        return f"SELECT * FROM {self._ask(_qualified(select, self.shard_database))}"
+        return f"SELECT * FROM {self._ask(qualified(select, self.shard_database))}"
 
     def version_table(self, statement: str) -> tuple[str, ...]:
         """What must be there before the first migration: the databases, and the table that the statement creates."""
@@ -131,7 +131,7 @@ class Cluster:
 
     def _placed(self, statement: str, database: str) -> str:
         place = f" {database}.\\g<name> ON CLUSTER '{self.name}'"
-        return _CREATE.sub(rf"\g<head>{place}", _qualified(statement, database), count=1)
+        return _CREATE.sub(rf"\g<head>{place}", qualified(statement, database), count=1)
 
     def _replicated(self, table: str, engine: re.Match[str]) -> str:
         # Named by the table, not by its uuid: a node that joins later gets another uuid, and must find the same rows.
@@ -153,7 +153,7 @@ class Cluster:
             return self._placed(statement, self.database)
         if name in PER_RUN_PART:
             begin, end = _innermost(statement, PER_RUN_PART[name])
-            asked = self._ask(_qualified(statement[begin:end], self.shard_database))
+            asked = self._ask(qualified(statement[begin:end], self.shard_database))
             return self._placed(f"{statement[: begin - 1]}{asked}{statement[end + 1 :]}", self.database)
         parameters = dict.fromkeys(_PARAMETER.findall(statement))
         call = f"({', '.join(f'{each} = {{{each}:{kind}}}' for each, kind in parameters)})" if parameters else ""
@@ -175,9 +175,24 @@ def created(statement: str) -> tuple[str, str]:
     return found["kind"], found["name"]
 
 
+@cache
 def known_names() -> frozenset[str]:
     """The names of all tables and views."""
     return frozenset(created(each)[1] for migration in migrations() for each in migration.statements)
+
+
+def qualified(statement: str, database: str) -> str:
+    """Put the database before every table and view that is read or written into; aliases and columns stay.
+
+    `database` is its name as SQL writes it.
+    """
+    names = known_names()
+    return _READ.sub(
+        lambda found: (
+            f"{found['verb']}{found['space']}{database}.{found['name']}" if found["name"] in names else found[0]
+        ),
+        statement,
+    )
 
 
 _WRITTEN_AS_ROWS: Final = ONE_SHARD | {"dead_letter"}
@@ -190,17 +205,6 @@ _ENGINE: Final = re.compile(r"^ENGINE = (?P<name>\w*MergeTree)(?:\((?P<arguments
 _STORAGE: Final = re.compile(r"^ENGINE = .*", re.M | re.S)
 _PARAMETER: Final = re.compile(r"\{(\w+):([^{}]+)\}")
 _READ: Final = re.compile(r"\b(?P<verb>FROM|JOIN|TO)(?P<space>\s+)(?P<name>\w+)\b(?!\.)")
-
-
-def _qualified(statement: str, database: str) -> str:
-    """Put the database before every table and view that is read or written into; aliases and columns stay."""
-    names = known_names()
-    return _READ.sub(
-        lambda found: (
-            f"{found['verb']}{found['space']}{database}.{found['name']}" if found["name"] in names else found[0]
-        ),
-        statement,
-    )
 
 
 def _innermost(statement: str, text: str) -> tuple[int, int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from runstream_schemas.cluster import qualified
 from runstream_schemas.tables import Migration
 
 
@@ -28,9 +30,11 @@ class Layout(Protocol):
         """A SELECT over tables, one that joins and aggregates within runs only, as one over the rows of all shards."""
 
 
+@dataclass(frozen=True)
 class OneServer:
-    """Everything in the current database, as the files say it."""
+    """Everything in one database."""
 
+    database: str
     probe_database: None = None
 
     def version_table(self, statement: str) -> Sequence[str]:
@@ -38,8 +42,16 @@ class OneServer:
         return (statement,)
 
     def migrations(self, originals: Sequence[Migration]) -> Sequence[Migration]:
-        """As they are."""
-        return originals
+        """The same, with the database before what views read.
+
+        The engine adds it to the names of tables itself, but looks for a view with parameters in the database of
+        whoever asks.
+        """
+        place = "`{}`".format(self.database.replace("`", "``"))
+        return [
+            Migration(one.number, one.name, tuple(qualified(each, place) for each in one.statements))
+            for one in originals
+        ]
 
     def delete_from(self, table: str) -> str:
         """As everybody writes it."""

@@ -28,6 +28,7 @@ from runstream_ingest.sink import EmbeddedInserter
 from runstream_ingest.topology import cluster_of
 from runstream_schemas import avro
 from runstream_schemas.cluster import CLIENT_SETTINGS, Cluster, ClusterError
+from runstream_schemas.layout import OneServer
 from runstream_schemas.shards import ShardMap, even
 from runstream_schemas.tables import migrations
 
@@ -58,7 +59,7 @@ def open_single(database: str) -> None:
     """A store as on a single server."""
     _clients[""].command(f"CREATE DATABASE {database}")
     _client(database)
-    for migration in migrations():
+    for migration in OneServer(database).migrations(migrations()):
         for statement in migration.statements:
             _clients[database].command(statement)
 

@@ -7,6 +7,7 @@ from typing import Any
 import clickhouse_connect
 
 import support_events
+from runstream_schemas.layout import OneServer
 from runstream_schemas.tables import migrations
 
 READ_SETTINGS = {"do_not_merge_across_partitions_select_final": 1}
@@ -19,7 +20,7 @@ def open_database(root: Path, database: str) -> None:
     admin = clickhouse_connect.get_client(dsn=f"chdb://{root}", database="default")
     admin.command(f"CREATE DATABASE {database}")
     client = clickhouse_connect.get_client(dsn=f"chdb://{root}", database=database)
-    for migration in migrations():
+    for migration in OneServer(database).migrations(migrations()):
         for statement in migration.statements:
             client.command(statement)
     _clients[database] = client
@@ -50,13 +51,13 @@ class Store:
 
     def __init__(self, call: Callable[..., Any], database: str) -> None:
         self._call = call
-        self._database = database
+        self.database = database
 
     def insert(self, event: str, *records: dict[str, Any]) -> None:
-        self._call(insert, self._database, event, records)
+        self._call(insert, self.database, event, records)
 
     def query(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = self._call(query, self._database, sql, parameters)
+        found: list[tuple[Any, ...]] = self._call(query, self.database, sql, parameters)
         return found
 
     def one(self, sql: str, **parameters: Any) -> Any:
@@ -64,4 +65,4 @@ class Store:
         return value
 
     def command(self, sql: str) -> None:
-        self._call(command, self._database, sql)
+        self._call(command, self.database, sql)
