@@ -1,37 +1,54 @@
-"""A real Grafana, where one is at hand: GRAFANA_URL and GRAFANA_TOKEN name it and a service account that may edit.
+"""A real Grafana: the one that GRAFANA_URL and GRAFANA_TOKEN name, else one in a container, where Docker answers.
 
-Its ClickHouse data source must have the uid `clickhouse` and read a store with a few runs, such as that of the demo.
+The token is that of a service account that may edit. A Grafana that is named has a ClickHouse data source with the uid
+`clickhouse`, on a store with a few runs, such as that of the demo. The one in a container asks `runstream serve`.
 """
 
 import json
 import os
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import grafana_container
 import pytest
 from asking import multi, sent
-from engine import Answer
+from engine import Answer, command
 from pages import PAGES, queries
 
-from runstream_dashboards.push import push
+from broker import container
+from runstream_dashboards.push import Change, push
 from runstream_dashboards.remote import RemoteGrafana
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "serve"))
+
+from serving import serving
 
 URL, TOKEN = os.environ.get("GRAFANA_URL", ""), os.environ.get("GRAFANA_TOKEN", "")
 
-pytestmark = pytest.mark.skipif(
-    not (URL and TOKEN), reason="no GRAFANA_URL and GRAFANA_TOKEN: no real Grafana was asked"
-)
-
 UIDS = {"clickhouse": "clickhouse", "prometheus": "prometheus"}
+
+SECRET = "0123456789abcdef0123456789abcdef"
+"""Of the container's Grafana and of the server that it asks; both end with the tests."""
+
+pytestmark = pytest.mark.timeout(2 * grafana_container.START_S)
 
 
 class LiveGrafana:
     """The store behind a Grafana's data source."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        self.token = token
         self.known: dict[str, list[str]] = {}
+
+    def push(self) -> list[Change]:
+        """Bring all dashboards."""
+        return push(RemoteGrafana(self.url, self.token), list(PAGES.values()), [], datasources=UIDS)
 
     def ask(self, sql: str) -> Answer:
         """Raises AssertionError with Grafana's message."""
@@ -40,9 +57,9 @@ class LiveGrafana:
         now = int(1000 * time.time())
         body = {"from": str(now - 30 * 86_400_000), "to": str(now), "queries": [{**query, "rawSql": sql}]}
         request = urllib.request.Request(
-            f"{URL.rstrip('/')}/api/ds/query",
+            f"{self.url}/api/ds/query",
             json.dumps(body).encode(),
-            {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
+            {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
@@ -58,15 +75,43 @@ class LiveGrafana:
 
 
 @pytest.fixture(scope="module")
-def live() -> LiveGrafana:
-    pushed = push(RemoteGrafana(URL, TOKEN), list(PAGES.values()), [], datasources=UIDS)
-    assert pushed
-    return LiveGrafana()
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGrafana]:
+    if URL and TOKEN:
+        yield LiveGrafana(URL, TOKEN)
+        return
+    if why := container.missing():
+        pytest.skip(f"no GRAFANA_URL and GRAFANA_TOKEN, and {why}: no real Grafana was asked")
+    directory = tmp_path_factory.mktemp("live")
+    demo(directory)
+    uids = [page["uid"] for page in PAGES.values()]
+    with serving(directory, "--host", "0.0.0.0", RUNSTREAM_SERVE_TOKEN=SECRET) as served:
+        served.await_load()
+        chosen = grafana_container.settings(directory / "datasources", served.port, SECRET)
+        with grafana_container.started(chosen, SECRET, uids) as (url, token):
+            yield LiveGrafana(url, token)
+
+
+def demo(directory: Path) -> None:
+    """The demo's runs, where a server looks for them that is started there."""
+    command(directory, "demo")
+    (directory / ".demo").rename(directory / ".runstream")
+
+
+def test_the_container_is_that_of_docker_compose(tmp_path: Path) -> None:
+    chosen = grafana_container.settings(tmp_path / "datasources", 12345, "secret")
+    assert chosen.image.startswith("grafana/grafana:12.")
+    assert chosen.environment["GF_PLUGINS_PREINSTALL_SYNC"].startswith("grafana-clickhouse-datasource@4.")
+    assert chosen.environment["GF_SECURITY_ADMIN_PASSWORD"] == "secret"
+    assert chosen.environment["CLICKHOUSE_GRAFANA_PASSWORD"] == "secret"
+    assert chosen.mounts[tmp_path / "datasources"] == "/etc/grafana/provisioning/datasources"
+    assert "/etc/grafana/dashboards" in chosen.mounts.values()
+    assert all(source.is_dir() for source in chosen.mounts)
+    assert "port: 12345\n" in (tmp_path / "datasources" / "clickhouse.yml").read_text()
 
 
 def test_a_second_push_to_a_real_grafana_changes_nothing(live: LiveGrafana) -> None:
-    again = push(RemoteGrafana(URL, TOKEN), list(PAGES.values()), [], datasources=UIDS)
-    assert {change.kind for change in again} == {"keep"}, [change for change in again if change.kind != "keep"]
+    assert live.push()
+    assert [change for change in live.push() if change.kind != "keep"] == []
 
 
 def test_a_real_grafana_gets_an_answer_to_every_query(live: LiveGrafana) -> None:
