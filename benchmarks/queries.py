@@ -69,7 +69,7 @@ def queries(size: Size) -> list[Query]:
         Query("chart: 50 chosen runs × 500 points", chart("train/loss", few)),
         Query(
             f"percentile band over {size.runs:,} runs",
-            f"SELECT * FROM chart_band(metric='train/loss', points={CHART_POINTS}, {WHOLE})",
+            f"SELECT * FROM chart_band(metric='train/loss', runs=[], points={CHART_POINTS}, {WHOLE})",
             300,
         ),
         Query(

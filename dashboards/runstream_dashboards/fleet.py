@@ -29,17 +29,24 @@ TOTALS = f"""
 
 PERCENTILES = ("p05", "p25", "p50", "p75", "p95")
 
+OF_THESE = f"""(
+    SELECT if($__conditionalAll(0, $experiment), [], arrayPushFront(groupArray(run_id), toUUIDOrZero('')))
+    FROM runs WHERE {among("experiment", "experiment")})"""
+"""The runs of the chosen experiments for a chart: `[]` for all, and never for none."""
+
 BAND = f"""
-    SELECT c.step AS step, {", ".join(f"c.{name} AS {name}" for name in PERCENTILES)}
+    SELECT c.step AS step, {", ".join(f"c.{name} AS {name}" for name in PERCENTILES)}, c.bad AS bad
     FROM (SELECT 1 AS joined) AS once
     LEFT JOIN
     (
-        SELECT 1 AS joined, step, {", ".join(f"if(isNull(min), NULL, {name}) AS {name}" for name in PERCENTILES)}
-        FROM chart_band(metric = {one("metric")}, points = {POINTS}, {ZOOM})
+        SELECT
+            1 AS joined, *,
+            if(bad_runs > 0 AND countIf(bad_runs > 0) OVER so_far = 1, ifNull(anyLast(p50) OVER so_far, 0), NULL) AS bad
+        FROM chart_band(metric = {one("metric")}, runs = {OF_THESE}, points = {POINTS}, {ZOOM})
+        WINDOW so_far AS (ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
     ) AS c ON c.joined = once.joined
     ORDER BY step
 """
-"""Where no run has a finite value, and so no least one, percentiles of nothing would be drawn as zeros."""
 
 _INTERVAL = "greatest($__interval_s, 60)"
 _BEGIN = f"toStartOfInterval(greatest(r.started, $__fromTime), toIntervalSecond({_INTERVAL}))"
@@ -125,10 +132,11 @@ def _totals() -> stat.Panel:
 
 def _band() -> trend.Panel:
     text = (
-        "Percentiles over all runs in the store of the last value in each bucket: median, half and nine tenths of them."
+        "Percentiles over all runs of the chosen experiments, of the last value in each bucket: median, half and nine "
+        "tenths of them. A red mark: the first NaN or infinity of any of them."
     )
     fans = [("p05", "p95", 12), ("p25", "p75", 30)]
-    return step_charts.band("$metric over all runs", text, BAND, fans, "p50", names={"p50": "median"})
+    return step_charts.band("$metric over runs", text, BAND, fans, "p50", names={"p50": "median"})
 
 
 def _states() -> timeseries.Panel:

@@ -13,14 +13,26 @@ ELSEWHERE = {"process_resident_memory_bytes"}
 
 
 def test_the_band_lies_around_the_median_and_its_median_is_that_of_the_runs(engine: Engine) -> None:
-    answer = asked(query_of("Fleet", "$metric over all runs"), engine, metric="val/accuracy")
+    answer = asked(query_of("Fleet", "$metric over runs"), engine, metric="val/accuracy")
     for row in answer.rows:
-        assert row[1:] == sorted(row[1:])
+        assert row[1:-1] == sorted(row[1:-1])
     step, median = answer.rows[0][0], answer.rows[0][3]
     ((expected,),) = engine.ask(
         f"SELECT quantileExact(0.5)(value) FROM points WHERE metric = 'val/accuracy' AND step = {step} AND rank = 0"
     ).rows
     assert median == expected
+
+
+def test_the_band_is_that_of_the_chosen_experiments(engine: Engine) -> None:
+    band = query_of("Fleet", "$metric over runs")
+    both, digits, diabetes, neither = (
+        asked(band, engine, metric="train/loss", experiment=chosen).rows
+        for chosen in (["digits", "diabetes"], ["digits"], ["diabetes"], ["no such"])
+    )
+    assert digits != diabetes
+    assert both == asked(band, engine, metric="train/loss").rows
+    assert both not in (digits, diabetes)
+    assert [row[1:] for row in neither] == [[None] * 6]
 
 
 def test_every_run_is_counted_for_its_user_and_its_experiment(engine: Engine) -> None:

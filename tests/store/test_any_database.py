@@ -22,7 +22,7 @@ VIEWS = sorted(
 )
 CHARTS = [
     f"chart({EVERYWHERE}, runs = [])",
-    f"chart_band({EVERYWHERE})",
+    f"chart_band({EVERYWHERE}, runs = [])",
     f"chart_lines({EVERYWHERE}, runs = [], half_life = 3, by_time = true)",
     f"chart_ranks({EVERYWHERE}, run = '{{run}}')",
     f"chart_by_rank({EVERYWHERE}, run = '{{run}}')",

@@ -47,7 +47,9 @@ def wanted(*, runs: str = "[]") -> list[str]:
         f"chart(metric = '{metric}', runs = {runs}, points = {points}, {EVERYWHERE})"
         for metric, points in itertools.product([METRICS[0], METRICS[1]], [1, 40, 1000, 10**6])
     ]
-    bands = [f"chart_band(metric = '{METRICS[0]}', points = {points}, {EVERYWHERE})" for points in (1, 40, 10**6)]
+    bands = [
+        f"chart_band(metric = '{METRICS[0]}', runs = [], points = {points}, {EVERYWHERE})" for points in (1, 40, 10**6)
+    ]
     return [f"SELECT * FROM {each}" for each in (*VIEWS, *charts, *bands)]
 
 
@@ -144,7 +146,7 @@ def test_every_shard_is_asked_once(loaded: Callable[[str, str], list[str]], sql:
 
 
 def test_a_band_counts_the_runs_of_all_shards(loaded: Callable[[str, str], list[str]]) -> None:
-    band = f"chart_band(metric = '{METRICS[0]}', points = 40, {EVERYWHERE})"
+    band = f"chart_band(metric = '{METRICS[0]}', runs = [], points = 40, {EVERYWHERE})"
     columns = "step, p50, min, max"
     assert loaded("twice", f"SELECT {columns}, runs FROM {band}") == loaded(
         "single", f"SELECT {columns}, runs * 2 FROM {band}"

@@ -179,17 +179,19 @@ FROM chart_bucket(
         step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false)))
 ORDER BY run_id, step;
 
--- Percentiles over all runs of the last value in each bucket, and the extrema of all their points. Exact quantiles cost less
--- than the sampled ones at some thousands of runs.
+-- Percentiles over runs of the last value in each bucket, and the extrema of all their points; NULL where none has a finite one.
+-- bad_runs is how many of them have one that is not. No runs are all. Exact quantiles cost less than the sampled ones at some
+-- thousands of runs.
 CREATE OR REPLACE VIEW chart_band AS
 SELECT
     step,
     run_count AS runs,
-    quantile_values[1] AS p05,
-    quantile_values[2] AS p25,
-    quantile_values[3] AS p50,
-    quantile_values[4] AS p75,
-    quantile_values[5] AS p95,
+    bad_count AS bad_runs,
+    if(isNull(least_value), NULL, quantile_values[1]) AS p05,
+    if(isNull(least_value), NULL, quantile_values[2]) AS p25,
+    if(isNull(least_value), NULL, quantile_values[3]) AS p50,
+    if(isNull(least_value), NULL, quantile_values[4]) AS p75,
+    if(isNull(least_value), NULL, quantile_values[5]) AS p95,
     least_value AS min,
     greatest_value AS max
 FROM
@@ -197,14 +199,15 @@ FROM
     SELECT
         step,
         count() AS run_count,
+        countIf(nonfinite != 0) AS bad_count,
         quantilesExact(0.05, 0.25, 0.5, 0.75, 0.95)(last) AS quantile_values,
         min(min) AS least_value,
         max(max) AS greatest_value
     FROM chart_bucket(
-        metric = {metric:String}, runs = CAST([], 'Array(UUID)'), every_run = true,
+        metric = {metric:String}, runs = {runs:Array(UUID)}, every_run = empty({runs:Array(UUID)}),
         step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false,
         plan = (SELECT plan FROM chart_plan(
-            metric = {metric:String}, runs = CAST([], 'Array(UUID)'), points = {points:UInt32},
+            metric = {metric:String}, runs = {runs:Array(UUID)}, points = {points:UInt32},
             step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false)))
     GROUP BY step
 )
