@@ -230,6 +230,22 @@ def test_grafana_reads_as_the_user_that_clickhouse_has(services: Services, root:
     assert source["secureJsonData"]["password"].removeprefix("$") in services["grafana"]["environment"]
 
 
+def test_a_grafana_on_a_laptop_has_the_same_but_for_where_things_are(services: Services, root: Path) -> None:
+    def provisioned(place: str, file: str) -> Any:
+        return yaml.safe_load((root / "deploy/grafana" / place / file).read_text())
+
+    laptop, compose = (provisioned(place, "datasources/clickhouse.yml") for place in ("laptop", "provisioning"))
+    del compose["datasources"][0]["secureJsonData"]
+    compose["datasources"][0]["jsonData"] |= {"host": "127.0.0.1", "username": "default"}
+    assert laptop == compose
+    laptop, compose = (provisioned(place, "dashboards/runstream.yml") for place in ("laptop", "provisioning"))
+    compose["providers"][0]["options"]["path"] = "$RUNSTREAM_DASHBOARDS"
+    assert laptop == compose
+    page = (root / "docs/dashboards.md").read_text()
+    for told in ("RUNSTREAM_DASHBOARDS=", services["grafana"]["environment"]["GF_PLUGINS_PREINSTALL_SYNC"]):
+        assert told in page
+
+
 def test_grafana_loads_the_dashboards_from_where_they_are_mounted(services: Services, root: Path) -> None:
     [provider] = yaml.safe_load((root / "deploy/grafana/provisioning/dashboards/runstream.yml").read_text())[
         "providers"
