@@ -59,7 +59,7 @@ def curves(*, by_time: str) -> str:
     """Training and validation loss of the chosen run, each over its own steps, or both over the seconds of the run."""
 
     def one_curve(name: str, column: str) -> str:
-        chosen = f"(SELECT any({column}) FROM diagnosis WHERE run_id = {run()})"
+        chosen = f"(SELECT any({column}) FROM losses WHERE run_id = {run()})"
         return f"""
         SELECT x, k, loss, {step_charts.KINDS} AS value
         FROM
@@ -93,13 +93,13 @@ GAP = f"""
         FROM
         (
             SELECT x, smooth, 1 AS joined FROM chart_lines(
-                metric = (SELECT any(val_metric) FROM diagnosis WHERE run_id = {run()}),
+                metric = (SELECT any(val_metric) FROM losses WHERE run_id = {run()}),
                 runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM}, half_life = 0, by_time = true)
         ) AS v
         ASOF LEFT JOIN
         (
             SELECT x, smooth, 1 AS joined FROM chart_lines(
-                metric = (SELECT any(train_metric) FROM diagnosis WHERE run_id = {run()}),
+                metric = (SELECT any(train_metric) FROM losses WHERE run_id = {run()}),
                 runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM}, half_life = 0, by_time = true)
         ) AS t ON t.joined = v.joined AND v.x >= t.x
         UNION ALL

@@ -170,7 +170,7 @@ def _param(name: str, label: str, description: str, skip: int) -> QueryVariable:
         (
             SELECT key, row_number() OVER (ORDER BY key = 'seed', entropy(number) DESC, key) AS place
             FROM params
-            WHERE isNotNull(number) AND run_id IN (SELECT run_id FROM metric_summary WHERE metric = {one("metric")})
+            WHERE isNotNull(number) AND run_id IN (SELECT run_id FROM metrics WHERE metric = {one("metric")})
             GROUP BY key
         )
         ORDER BY place <= {skip}, place LIMIT 500

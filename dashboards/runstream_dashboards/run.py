@@ -22,7 +22,7 @@ MOST_LINES = 200
 THIS = f"run_id = {run()}"
 
 METRICS = f"""
-    SELECT metric FROM metric_summary
+    SELECT metric FROM metrics
     WHERE {THIS} AND NOT startsWith(metric, 'system/') AND startsWith(metric, {one("prefix")})
     ORDER BY metric LIMIT {MOST_METRICS}
 """
@@ -121,7 +121,8 @@ ATTEMPTS = f"""
 STATES = f"""
     SELECT time, rank_name, state FROM
     (
-        SELECT started AS time, rank, concat('rank ', toString(rank)) AS rank_name, 'running' AS state
+        SELECT started AS time, rank, concat('rank ', toString(rank)) AS rank_name,
+            if(state = 'unknown', state, 'running') AS state
         FROM attempts WHERE {THIS} AND NOT deleted AND rank < {MOST_RANKS}
         UNION ALL
         SELECT assumeNotNull(ended), rank, concat('rank ', toString(rank)), state

@@ -90,7 +90,7 @@ def param() -> dashboard.QueryVariable:
 def metric(name: str = "metric", label: str = "metric", prefer: str = "val/loss") -> dashboard.QueryVariable:
     """One metric, that which most runs have unless another is preferred."""
     sql = f"""
-        SELECT metric FROM metric_summary WHERE NOT startsWith(metric, 'system/')
+        SELECT metric FROM metrics WHERE NOT startsWith(metric, 'system/')
         GROUP BY metric ORDER BY metric = '{prefer}' DESC, count() DESC, metric LIMIT 1000
     """
     return queried(name, label, "What is charted or compared.", sql)

@@ -39,7 +39,7 @@ CLIENT_SETTINGS: Final[Mapping[str, str]] = {
 INTERNAL_VIEWS: Final = frozenset(
     {
         *("amended_run", "series_cut", "amended_series", "packed_point", "attempt_life"),
-        *("series_width", "series_sample", "loss_curve"),
+        *("series_width", "series_sample", "loss_names", "loss_curve"),
     }
 )
 """Views that only other views read."""

@@ -28,8 +28,8 @@ def test_the_page_has_every_threshold() -> None:
 
 
 def test_the_page_has_every_name_of_a_loss() -> None:
-    sql = (TABLES / "0420_loss_curve.sql").read_text()
-    names = re.findall(r"'([^']+)'", sql[sql.index("WITH\n[") : sql.index("] AS validation_names")])
+    sql = (TABLES / "0415_losses.sql").read_text()
+    names = re.findall(r"'([^']+)'", sql[sql.index("[") : sql.index("] AS validation_names")])
     assert len(names) > 30
     paragraph = PAGE[PAGE.index("## Which metrics") : PAGE.index("Of several ranks")]
     assert re.findall(r"`([^`]+)`", paragraph) == names

@@ -1,6 +1,5 @@
 -- The curves of training and validation loss of every run, as numbers from which a verdict follows.
 
--- Which metrics are the training and the validation loss, by name: of each list the first that a run logged.
 -- One row per run and loss (role: 1 training, 2 validation): that of the lowest rank that logged it.
 -- n         samples with a finite value, by step
 -- first … recent   the medians of the first, second, last but one and last quarter of them: single values are noisy
@@ -13,16 +12,8 @@
 -- bad_step  step of the first non-finite value, while there are any in the last quarter of the steps
 CREATE OR REPLACE VIEW loss_curve AS
 WITH
-[
-    'train/loss', 'training/loss', 'train_loss', 'training_loss', 'loss', 'loss/train', 'Loss/train',
-    'train/loss_epoch', 'train_loss_epoch', 'train/loss_step', 'train_loss_step', 'epoch/loss', 'batch/loss'
-] AS train_names,
-[
-    'val/loss', 'valid/loss', 'validation/loss', 'eval/loss', 'dev/loss',
-    'val_loss', 'valid_loss', 'validation_loss', 'eval_loss', 'dev_loss',
-    'loss/val', 'loss/valid', 'loss/validation', 'loss/eval', 'Loss/val', 'Loss/valid', 'Loss/validation',
-    'val/loss_epoch', 'val_loss_epoch', 'epoch/val_loss'
-] AS validation_names
+(SELECT train_names FROM loss_names) AS train_names,
+(SELECT validation_names FROM loss_names) AS validation_names
 SELECT
     run_id, role, metric, n, quarter, steps, times, values, start, noise, one_way, least_point,
     arrayReduce('quantileExactInclusive(0.5)', arraySlice(values, 1, quarter)) AS first,
@@ -74,7 +65,7 @@ FROM
                 max(toFloat64(greatest(step, ifNull(bad_step, step)))) AS end,
                 min(bad_step) AS first_bad,
                 max(ifNull(toFloat64(bad_step), -inf)) AS newest_bad
-            FROM series_sample(metrics = arrayConcat(train_names, validation_names)) AS sample
+            FROM series_sample(metrics = (SELECT arrayConcat(train_names, validation_names) FROM loss_names)) AS sample
             GROUP BY run_id, sample.metric
         )
         ORDER BY indexOf(arrayConcat(train_names, validation_names), metric)

@@ -1,0 +1,33 @@
+-- Which metrics are the training and the validation loss, by name: of each list the first that a run logged.
+CREATE OR REPLACE VIEW runstream_shard.loss_names ON CLUSTER 'fleet' AS
+SELECT
+[
+    'train/loss', 'training/loss', 'train_loss', 'training_loss', 'loss', 'loss/train', 'Loss/train',
+    'train/loss_epoch', 'train_loss_epoch', 'train/loss_step', 'train_loss_step', 'epoch/loss', 'batch/loss'
+] AS train_names,
+[
+    'val/loss', 'valid/loss', 'validation/loss', 'eval/loss', 'dev/loss',
+    'val_loss', 'valid_loss', 'validation_loss', 'eval_loss', 'dev_loss',
+    'loss/val', 'loss/valid', 'loss/validation', 'loss/eval', 'Loss/val', 'Loss/valid', 'Loss/validation',
+    'val/loss_epoch', 'val_loss_epoch', 'epoch/val_loss'
+] AS validation_names;
+
+-- One row per run that logged a loss; '' where it logged only the other one.
+CREATE OR REPLACE VIEW runstream_shard.losses ON CLUSTER 'fleet' AS
+WITH
+(SELECT train_names FROM runstream_shard.loss_names) AS train_names,
+(SELECT validation_names FROM runstream_shard.loss_names) AS validation_names
+SELECT
+    run_id,
+    arrayFirst(name -> has(logged, name), train_names) AS train_metric,
+    arrayFirst(name -> has(logged, name), validation_names) AS val_metric
+FROM
+(
+    SELECT run_id, groupArray(toString(metric)) AS logged
+    FROM runstream_shard.metrics
+    WHERE metric IN (SELECT arrayJoin(arrayConcat(train_names, validation_names)) FROM runstream_shard.loss_names)
+    GROUP BY run_id
+);
+
+CREATE OR REPLACE VIEW runstream.losses ON CLUSTER 'fleet' AS
+SELECT * FROM cluster('fleet', view(SELECT * FROM runstream_shard.losses));
