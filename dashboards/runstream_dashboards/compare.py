@@ -75,13 +75,22 @@ LINES = f"""
 
 DUEL = f"""
     WITH {run("run_a")} AS a, {run("run_b")} AS b
-    SELECT
-        step,
-        anyIf(last, run_id = a) AS a_last, anyIf(min, run_id = a) AS a_min, anyIf(max, run_id = a) AS a_max,
-        anyIf(last, run_id = b) AS b_last, anyIf(min, run_id = b) AS b_min, anyIf(max, run_id = b) AS b_max
-    FROM chart(metric = {one("metric")}, runs = (SELECT [{run("run_a")}, {run("run_b")}]), points = {POINTS}, {ZOOM})
-    GROUP BY step ORDER BY step
+    SELECT c.step AS step, c.a_last AS a_last, c.a_min AS a_min, c.a_max AS a_max,
+        c.b_last AS b_last, c.b_min AS b_min, c.b_max AS b_max
+    FROM (SELECT 1 AS joined) AS once
+    LEFT JOIN
+    (
+        SELECT
+            1 AS joined, step,
+            anyIf(last, run_id = a) AS a_last, anyIf(min, run_id = a) AS a_min, anyIf(max, run_id = a) AS a_max,
+            anyIf(last, run_id = b) AS b_last, anyIf(min, run_id = b) AS b_min, anyIf(max, run_id = b) AS b_max
+        FROM chart(
+            metric = {one("metric")}, runs = (SELECT [{run("run_a")}, {run("run_b")}]), points = {POINTS}, {ZOOM})
+        GROUP BY step
+    ) AS c ON c.joined = once.joined
+    ORDER BY step
 """
+"""The join gives one empty row where there is no point: without a row the panel would complain."""
 
 PARAMS = f"""
     SELECT key, concat(r.name, ' · ', substring(toString(r.run_id), 25)) AS run, text

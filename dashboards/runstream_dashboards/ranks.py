@@ -14,31 +14,39 @@ from runstream_dashboards.values import POINTS, ZOOM, one, run
 MOST_RANKS = 64
 """Lines of one panel; ranks beyond it are in the band and in the table."""
 
+MOST_EXTREMES = 16
+"""Ranks of which the extremes are drawn: grey lines of more are a blot, and the band shows the extremes of all."""
+
 THIS = f"run_id = {run()}"
 
 PARAMETERS = f"metric = {one('metric')}, run = {run()}, points = {POINTS}, {ZOOM}"
 
+RANKS = f"(SELECT least(max(ranks), {MOST_RANKS}) FROM runs WHERE {THIS})"
+"""How many lines there are."""
+
 FEWER_POINTS = f"""(
-        SELECT toUInt32(least({POINTS}, intDiv(6000, greatest(least(max(ranks), {MOST_RANKS}), 1))))
-        FROM runs WHERE {THIS})"""
-"""So many that all lines together stay below 25,000 rows: a chart gives up to four times what is asked for."""
+        SELECT toUInt32(least({POINTS}, intDiv(if({RANKS} > {MOST_EXTREMES}, 6000, 2000), greatest({RANKS}, 1)))))"""
+"""So many that all lines together stay below 25,000 rows: a chart gives up to four times what is asked for, and a line
+with its extremes takes three rows at each step."""
 
 LINES = f"""
     SELECT
         ifNull(c.step, 0) AS step, k,
         if(isNull(c.step), 'no rank has it', concat('rank ', toString(c.rank))) AS rank_name,
-        if(k = 'NaN/Inf', ifNull(c.carried, 0), c.last) AS value
+        multiIf(k = 'least', c.least, k = 'greatest', c.greatest, k = 'NaN/Inf', ifNull(c.carried, 0), c.last) AS value
     FROM (SELECT 1 AS joined) AS once
     LEFT JOIN
     (
         SELECT
-            1 AS joined, toNullable(step) AS step, rank, last, anyLast(last) OVER so_far AS carried,
+            1 AS joined, toNullable(step) AS step, rank, last, min AS least, max AS greatest,
+            max(max > min) OVER (PARTITION BY rank) AND {RANKS} <= {MOST_EXTREMES} AS wide,
+            anyLast(last) OVER so_far AS carried,
             nonfinite > 0 AND countIf(nonfinite > 0) OVER so_far = 1 AS bad
         FROM chart_by_rank(metric = {one("metric")}, run = {run()}, points = {FEWER_POINTS}, {ZOOM})
         WHERE rank < {MOST_RANKS}
         WINDOW so_far AS (PARTITION BY rank ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
     ) AS c ON c.joined = once.joined
-    ARRAY JOIN if(c.bad, ['smooth', 'NaN/Inf'], ['smooth']) AS k
+    ARRAY JOIN arrayConcat(['smooth'], if(c.wide, ['least', 'greatest'], []), if(c.bad, ['NaN/Inf'], [])) AS k
     ORDER BY k DESC, c.rank, step
 """
 """The join gives one empty row where there is no point: without a row the panel would complain."""
@@ -154,8 +162,8 @@ def _stragglers() -> table.Panel:
 
 def _lines() -> trend.Panel:
     text = (
-        f"The last value of each bucket of every rank, of the first {MOST_RANKS} at most. "
-        "A red dot is the last value before the first NaN or infinity."
+        f"The last value of each bucket of every rank, of the first {MOST_RANKS} at most; grey its least and "
+        f"greatest, of {MOST_EXTREMES} ranks or fewer. A red dot is the last value before the first NaN or infinity."
     )
     name = "${__field.labels.rank_name} ${__field.labels.k}"
     panel = step_charts.lines("$metric by rank", text, LINES, ["k", "rank_name"], name)

@@ -74,3 +74,16 @@ def query_of(page: str, where: str) -> Query:
     """The statement of a page's panel by the beginning of its title, or of its variable by `variable <name>`."""
     (found,) = [query for query in queries() if query.page == page and query.where.startswith(where)]
     return found
+
+
+def pointed_at(query: Query, run: str, metric: str) -> dict[str, Value]:
+    """One run and one metric, chosen as the page of the query wants them."""
+    return {
+        "run": [run] if multi(query.page, "run") else run,
+        "metric": [metric] if multi(query.page, "metric") else metric,
+    }
+
+
+def uses(query: Query, *names: str) -> bool:
+    """Whether a statement changes with one of these variables."""
+    return any(f"{{{name}:" in query.sql for name in names)

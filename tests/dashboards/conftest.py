@@ -1,8 +1,13 @@
 """A store with the demo's runs, open for queries."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 from engine import Engine, command, opened
 
 

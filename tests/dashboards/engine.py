@@ -12,6 +12,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+MOST_QUERY_BYTES = 4 * 1024 * 1024
+"""As the data source's user may send."""
+
 _connection: Any = None
 
 
@@ -68,7 +71,8 @@ def _open(store: str) -> None:
     _connection.query("USE runstream")
     # As the data source's user has it, see deploy/clickhouse/users.d.
     _connection.query(
-        "SET output_format_json_quote_denormals = 1, output_format_json_quote_64bit_integers = 0, readonly = 1"
+        "SET output_format_json_quote_denormals = 1, output_format_json_quote_64bit_integers = 0, "
+        f"max_query_size = {MOST_QUERY_BYTES}, readonly = 1"
     )
 
 

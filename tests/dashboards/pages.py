@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from runstream_dashboards.alerts import RULES
 from runstream_dashboards.every import files
 
 PAGES: dict[str, dict[str, Any]] = {
@@ -58,3 +59,8 @@ def queries() -> list[Query]:
                 found.append(Query(title, f"annotation {note['name']}", note["target"]["rawSql"]))
         assert name
     return found
+
+
+def alert_queries() -> list[Query]:
+    """Every statement to ClickHouse of an alert rule, in which nothing is expanded."""
+    return [Query("Alerts", rule.title, rule.query) for rule in RULES if rule.source == "clickhouse"]
