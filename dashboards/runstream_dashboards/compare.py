@@ -48,8 +48,10 @@ def dashboard() -> Dashboard:
     )
 
 
-FEWER_POINTS = f"(SELECT toUInt32(least({POINTS}, intDiv({MOST_ROWS}, 4 * greatest(length({runs()}), 1)) - 2)))"
-"""A line takes up to four rows at each x, and some more."""
+FEWER_POINTS = f"""(
+        SELECT toUInt32(least(
+            {POINTS}, intDiv({MOST_ROWS}, if({HALF} > 0, 4, 3) * greatest(length({runs()}), 1)) - 2)))"""
+"""So many that all lines together stay below MOST_ROWS: each takes three or four rows at each x."""
 
 LINES = f"""
     SELECT * FROM

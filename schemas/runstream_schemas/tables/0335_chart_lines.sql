@@ -32,8 +32,10 @@ FROM
             SELECT
                 *,
                 (max(place) OVER () - if({by_time:Bool}, 0, min(place) OVER ())) / greatest({points:UInt32}, 1) AS least_width,
-                -- Buckets of steps are whole ones of the chart, which are as wide as a power of two.
-                if({by_time:Bool}, greatest(least_width, 0.000001), exp2(ceil(log2(greatest(least_width, 1))))) AS width
+                multiIf(
+                    {by_time:Bool}, greatest(least_width, 0.000001),
+                    uniqExact(place) OVER () <= {points:UInt32} + 1, 1,
+                    ceil(greatest(least_width, 1))) AS width
             FROM
             (
                 SELECT
@@ -51,7 +53,8 @@ FROM
                 (
                     SELECT
                         run_id, step, last, min AS low, max AS high, nonfinite, last_time, toNullable(toFloat64(step)) AS place
-                    FROM chart(metric = {metric:String}, runs = {runs:Array(UUID)}, points = {points:UInt32},
+                    -- Of so many a chart gives at least a quarter.
+                    FROM chart(metric = {metric:String}, runs = {runs:Array(UUID)}, points = 4 * {points:UInt32},
                         step_min = {step_min:Int64}, step_max = {step_max:Int64})
                 ) AS line ON line.run_id = run.run_id
             )
