@@ -26,6 +26,9 @@ PACKAGES: Final[Mapping[str, str]] = {
     "clickhouse-connect": "runstream[ingest]",
     "chdb-core": "runstream[local]",
     "plotext": "runstream[local]",
+    "uvicorn": "runstream[serve]",
+    "starlette": "runstream[serve]",
+    "grafana-foundation-sdk": "runstream[dashboards]",
     "nvidia-ml-py": "runstream[system]",
     "fsspec": "runstream[artifacts]",
 }
