@@ -9,6 +9,7 @@ from grafana_foundation_sdk.models.dashboard import VariableHide, VariableOption
 
 from runstream_dashboards.sources import CLICKHOUSE, CLICKHOUSE_TYPE, PROMETHEUS_TYPE, statement
 from runstream_dashboards.values import among, many, one
+from runstream_dashboards.values import runs as runs_of
 
 ALL = VariableOption(text=["All"], value=["$__all"])
 NONE_ROW = "SELECT '' AS value, '(none)' AS text"
@@ -159,15 +160,14 @@ def compared() -> dashboard.QueryVariable:
 
 
 def one_of_the_chosen(name: str, label: str, place: int) -> dashboard.QueryVariable:
-    """One of the runs that `run` has, at first that of this place among them, from 1."""
-    chosen = f"indexOf({many('run')}, toString(run_id))"
+    """One of the runs that are compared, at first that of this place among them, from 1; none where there are fewer."""
     sql = f"""
         SELECT value, text FROM
         (
-            SELECT toString(run_id) AS value, name AS text, {chosen} AS place FROM runs
-            WHERE has({many("run")}, toString(run_id))
+            SELECT toString(run_id) AS value, name AS text, indexOf({runs_of()}, run_id) AS place FROM runs
+            WHERE run_id IN {runs_of()}
             UNION ALL
-            SELECT '' AS value, '(none)' AS text, 1000000 AS place
+            SELECT '' AS value, '(none)' AS text, 0 AS place
         )
         ORDER BY place = {place} DESC, place
     """
