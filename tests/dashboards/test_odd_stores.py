@@ -109,9 +109,11 @@ def test_a_run_in_its_first_second_runs(odd: Engine) -> None:
     assert (state["rank_name"], state["state"]) == ("rank 0", "running")
 
 
-def test_a_run_of_which_only_metrics_are_known_is_not_said_to_run(odd: Engine) -> None:
+def test_a_run_of_which_only_metrics_are_known_has_a_name_to_click_and_is_not_said_to_run(odd: Engine) -> None:
     (state,) = of(odd, "Run", "States over time", UNKNOWN)
     assert state["state"] == "unknown"
+    (name,) = [row["run"] for row in of(odd, "Runs", "Leaderboard", UNKNOWN) if row["run_id"] == str(UNKNOWN.run_id)]
+    assert name == str(UNKNOWN.run_id)[-12:]
 
 
 @pytest.mark.parametrize("run", [LONG, QUOTED], ids=str)

@@ -121,7 +121,8 @@ CREATE OR REPLACE VIEW runstream_shard.runs ON CLUSTER 'fleet' AS
 SELECT
     run_id,
     ifNull(fact_experiment, '') AS experiment,
-    ifNull(fact_name, '') AS name,
+    -- The producer names every run: without a name are those whose run event is not here yet, or never comes.
+    if(ifNull(fact_name, '') = '', substring(toString(run_id), 25), fact_name) AS name,
     ifNull(fact_user, '') AS user,
     multiIf(
         has(states, 'running'), 'running',
