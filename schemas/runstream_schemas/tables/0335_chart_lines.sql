@@ -21,7 +21,7 @@ FROM
         exponentialMovingAverage(greatest({half_life:Float64}, 0.01))(if(isNull(value), NULL, 1.0), x) OVER so_far AS decayed_ones,
         countIf(bad) OVER so_far AS bads,
         anyLast(value) OVER so_far AS before,
-        any(value) OVER (PARTITION BY run_id ORDER BY x ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS after
+        argMin(value, x) OVER (PARTITION BY run_id) AS after
     FROM
     (
         SELECT
@@ -54,7 +54,7 @@ FROM
                     SELECT
                         run_id, step, last, min AS low, max AS high, nonfinite, last_time, toNullable(toFloat64(step)) AS place
                     -- Of so many a chart gives at least a quarter.
-                    FROM chart(metric = {metric:String}, runs = {runs:Array(UUID)}, points = 4 * {points:UInt32},
+                    FROM chart(metric = {metric:String}, runs = {runs:Array(UUID)}, points = least(4 * {points:UInt32}, 4294967295),
                         step_min = {step_min:Int64}, step_max = {step_max:Int64})
                 ) AS line ON line.run_id = run.run_id
             )
