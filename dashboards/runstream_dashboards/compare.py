@@ -56,7 +56,7 @@ FEWER_POINTS = f"""(
 LINES = f"""
     SELECT * FROM
     (
-        SELECT x, k, toString(run_id) AS run_id, name AS run_name, {step_charts.KINDS} AS value
+        SELECT x, k, toString(run_id) AS run_id, name AS run_name, {step_charts.VALUE} AS value
         FROM
         (
             SELECT *, max(max > min) OVER (PARTITION BY run_id) AS wide
@@ -64,9 +64,7 @@ LINES = f"""
                 metric = {one("metric")}, runs = {runs()}, points = {FEWER_POINTS}, {ZOOM},
                 half_life = {HALF}, by_time = {BY_TIME})
         )
-        ARRAY JOIN arrayConcat(
-            ['smooth'], if({HALF} > 0, ['raw'], []), if(wide, ['least', 'greatest'], []),
-            if(isNotNull(first_bad), ['NaN/Inf'], [])) AS k
+        ARRAY JOIN arrayConcat({step_charts.KINDS}, if({HALF} > 0, ['raw'], [])) AS k
         UNION ALL
         SELECT 0, 'smooth', '', 'choose runs above', NULL WHERE (SELECT count() FROM runs WHERE run_id IN {runs()}) = 0
     )
@@ -75,24 +73,16 @@ LINES = f"""
 """Smooth lines first: colours follow the order of the lines, and are those of the runs then."""
 
 
-DUEL = f"""
+_BOTH = f"""
     WITH {run("run_a")} AS a, {run("run_b")} AS b
-    SELECT c.step AS step, c.a_last AS a_last, c.a_min AS a_min, c.a_max AS a_max,
-        c.b_last AS b_last, c.b_min AS b_min, c.b_max AS b_max
-    FROM (SELECT 1 AS joined) AS once
-    LEFT JOIN
-    (
-        SELECT
-            1 AS joined, step,
-            anyIf(last, run_id = a) AS a_last, anyIf(min, run_id = a) AS a_min, anyIf(max, run_id = a) AS a_max,
-            anyIf(last, run_id = b) AS b_last, anyIf(min, run_id = b) AS b_min, anyIf(max, run_id = b) AS b_max
-        FROM chart(
-            metric = {one("metric")}, runs = (SELECT [{run("run_a")}, {run("run_b")}]), points = {POINTS}, {ZOOM})
-        GROUP BY step
-    ) AS c ON c.joined = once.joined
-    ORDER BY step
+    SELECT
+        step,
+        anyIf(last, run_id = a) AS a_last, anyIf(min, run_id = a) AS a_min, anyIf(max, run_id = a) AS a_max,
+        anyIf(last, run_id = b) AS b_last, anyIf(min, run_id = b) AS b_min, anyIf(max, run_id = b) AS b_max
+    FROM chart(metric = {one("metric")}, runs = (SELECT [{run("run_a")}, {run("run_b")}]), points = {POINTS}, {ZOOM})
+    GROUP BY step
 """
-"""The join gives one empty row where there is no point: without a row the panel would complain."""
+DUEL = f"SELECT * FROM ({step_charts.at_least_one_row(_BOTH)}) ORDER BY step"
 
 PARAMS = f"""
     SELECT key, concat(r.name, ' · ', substring(toString(r.run_id), 25)) AS run, text

@@ -34,19 +34,14 @@ OF_THESE = f"""(
     FROM runs WHERE {among("experiment", "experiment")})"""
 """The runs of the chosen experiments for a chart: `[]` for all, and never for none."""
 
-BAND = f"""
-    SELECT c.step AS step, {", ".join(f"c.{name} AS {name}" for name in PERCENTILES)}, c.bad AS bad
-    FROM (SELECT 1 AS joined) AS once
-    LEFT JOIN
-    (
-        SELECT
-            1 AS joined, *,
-            if(bad_runs > 0 AND countIf(bad_runs > 0) OVER so_far = 1, ifNull(anyLast(p50) OVER so_far, 0), NULL) AS bad
-        FROM chart_band(metric = {one("metric")}, runs = {OF_THESE}, points = {POINTS}, {ZOOM})
-        WINDOW so_far AS (ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
-    ) AS c ON c.joined = once.joined
-    ORDER BY step
+_MARKED = f"""
+    SELECT
+        step, {", ".join(PERCENTILES)},
+        if(bad_runs > 0 AND countIf(bad_runs > 0) OVER so_far = 1, ifNull(anyLast(p50) OVER so_far, 0), NULL) AS bad
+    FROM chart_band(metric = {one("metric")}, runs = {OF_THESE}, points = {POINTS}, {ZOOM})
+    WINDOW so_far AS (ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 """
+BAND = f"SELECT * FROM ({step_charts.at_least_one_row(_MARKED)}) ORDER BY step"
 
 _INTERVAL = "greatest($__interval_s, 60)"
 _BEGIN = f"toStartOfInterval(greatest(r.started, $__fromTime), toIntervalSecond({_INTERVAL}))"

@@ -61,7 +61,7 @@ def curves(*, by_time: str) -> str:
     def one_curve(name: str, column: str) -> str:
         chosen = f"(SELECT any({column}) FROM losses WHERE run_id = {run()})"
         return f"""
-        SELECT x, k, loss, {step_charts.KINDS} AS value
+        SELECT x, k, loss, {step_charts.VALUE} AS value
         FROM
         (
             SELECT *, max(max > min) OVER () AS wide,
@@ -70,8 +70,7 @@ def curves(*, by_time: str) -> str:
                 metric = {chosen}, runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM},
                 half_life = 0, by_time = {by_time})
         )
-        ARRAY JOIN arrayConcat(
-            ['smooth'], if(wide, ['least', 'greatest'], []), if(isNotNull(first_bad), ['NaN/Inf'], [])) AS k"""
+        ARRAY JOIN {step_charts.KINDS} AS k"""
 
     return f"""
     SELECT * FROM

@@ -29,66 +29,57 @@ FEWER_POINTS = f"""(
 """So many that all lines together stay below 25,000 rows: a chart gives up to four times what is asked for, and a line
 with its extremes takes three rows at each step."""
 
+NOBODY = "'no rank has it'"
+
+_BY_RANK = f"""
+    SELECT
+        toNullable(step) AS step, rank, last AS value, value AS smooth, min, max,
+        max(max > min) OVER (PARTITION BY rank) AND {RANKS} <= {MOST_EXTREMES} AS wide,
+        if(nonfinite > 0 AND countIf(nonfinite > 0) OVER so_far = 1, ifNull(anyLast(last) OVER so_far, 0), NULL)
+            AS first_bad
+    FROM chart_by_rank(metric = {one("metric")}, run = {run()}, points = {FEWER_POINTS}, {ZOOM})
+    WHERE rank < {MOST_RANKS}
+    WINDOW so_far AS (PARTITION BY rank ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+"""
 LINES = f"""
     SELECT
-        ifNull(c.step, 0) AS step, k,
-        if(isNull(c.step), 'no rank has it', concat('rank ', toString(c.rank))) AS rank_name,
-        multiIf(k = 'least', c.least, k = 'greatest', c.greatest, k = 'NaN/Inf', ifNull(c.carried, 0), c.last) AS value
-    FROM (SELECT 1 AS joined) AS once
-    LEFT JOIN
-    (
-        SELECT
-            1 AS joined, toNullable(step) AS step, rank, last, min AS least, max AS greatest,
-            max(max > min) OVER (PARTITION BY rank) AND {RANKS} <= {MOST_EXTREMES} AS wide,
-            anyLast(last) OVER so_far AS carried,
-            nonfinite > 0 AND countIf(nonfinite > 0) OVER so_far = 1 AS bad
-        FROM chart_by_rank(metric = {one("metric")}, run = {run()}, points = {FEWER_POINTS}, {ZOOM})
-        WHERE rank < {MOST_RANKS}
-        WINDOW so_far AS (PARTITION BY rank ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
-    ) AS c ON c.joined = once.joined
-    ARRAY JOIN arrayConcat(['smooth'], if(c.wide, ['least', 'greatest'], []), if(c.bad, ['NaN/Inf'], [])) AS k
-    ORDER BY k DESC, c.rank, step
+        ifNull(c.step, 0) AS step, k, if(isNull(c.step), {NOBODY}, concat('rank ', toString(rank))) AS rank_name,
+        {step_charts.VALUE} AS value
+    FROM ({step_charts.at_least_one_row(_BY_RANK)}) AS c
+    ARRAY JOIN {step_charts.KINDS} AS k
+    ORDER BY k DESC, rank, step
 """
-"""The join gives one empty row where there is no point: without a row the panel would complain."""
 
-BAND = f"""
+_OVER_RANKS = f"""
     SELECT
-        c.step AS step, c.least AS min, c.mean AS mean, c.greatest AS max,
-        if(c.bad AND c.step = min(if(c.bad, c.step, NULL)) OVER (), ifNull(max(c.greatest) OVER (), 1), NULL) AS bad
-    FROM (SELECT 1 AS joined) AS once
-    LEFT JOIN
+        step, least AS min, mean, greatest AS max,
+        if(bad AND step = min(if(bad, step, NULL)) OVER (), ifNull(max(greatest) OVER (), 1), NULL) AS bad
+    FROM
     (
-        SELECT
-            1 AS joined, step, min(b.min) AS least, avg(b.last) AS mean, max(b.max) AS greatest,
-            max(b.nonfinite) > 0 AS bad
+        SELECT step, min(b.min) AS least, avg(b.last) AS mean, max(b.max) AS greatest, max(b.nonfinite) > 0 AS bad
         FROM chart_by_rank({PARAMETERS}) AS b GROUP BY step
-    ) AS c ON c.joined = once.joined
-    ORDER BY step
+    )
 """
+BAND = f"SELECT * FROM ({step_charts.at_least_one_row(_OVER_RANKS)}) ORDER BY step"
 """As chart_ranks, which does not tell what is not finite."""
 
+_APART = f"SELECT step, max(last) - min(last) AS spread FROM chart_by_rank({PARAMETERS}) GROUP BY step"
 SPREAD = f"""
-    SELECT c.step AS step, 'greatest less least' AS what, c.spread AS value
-    FROM (SELECT 1 AS joined) AS once
-    LEFT JOIN
-    (
-        SELECT 1 AS joined, step, max(last) - min(last) AS spread FROM chart_by_rank({PARAMETERS}) GROUP BY step
-    ) AS c ON c.joined = once.joined
+    SELECT step, 'greatest less least' AS what, spread AS value FROM ({step_charts.at_least_one_row(_APART)})
     ORDER BY step
 """
 
+_CELLS = f"""
+    SELECT toNullable(step) AS step, rank, last
+    FROM chart_by_rank(metric = {one("metric")}, run = {run()}, points = 90, {ZOOM}) WHERE rank < {MOST_RANKS}
+"""
 HEAT = f"""
     SELECT
         ifNull(c.step, 0) AS step,
-        if(isNull(c.step), 'no rank has it', concat('rank ', leftPad(toString(c.rank), 4, '0'))) AS rank_name,
-        c.last AS last
-    FROM (SELECT 1 AS joined) AS once
-    LEFT JOIN
-    (
-        SELECT 1 AS joined, toNullable(step) AS step, rank, last
-        FROM chart_by_rank(metric = {one("metric")}, run = {run()}, points = 90, {ZOOM}) WHERE rank < {MOST_RANKS}
-    ) AS c ON c.joined = once.joined
-    ORDER BY step, c.rank
+        if(isNull(c.step), {NOBODY}, concat('rank ', leftPad(toString(rank), 4, '0'))) AS rank_name,
+        last
+    FROM ({step_charts.at_least_one_row(_CELLS)}) AS c
+    ORDER BY step, rank
 """
 
 SLOWEST = f"""

@@ -41,18 +41,13 @@ HEADER = f"""
     WHERE r.{THIS}
 """
 
-METRIC = f"""
+_CHART = f"""
     SELECT
-        c.step AS step, c.last AS last, c.min AS min, c.max AS max,
-        if(c.first_nonfinite_step = min(c.first_nonfinite_step) OVER (), ifNull(max(c.max) OVER (), 1), NULL) AS bad
-    FROM (SELECT 1 AS joined) AS once
-    LEFT JOIN
-    (
-        SELECT 1 AS joined, * FROM chart(metric = {one("metric")}, runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM})
-    ) AS c ON c.joined = once.joined
-    ORDER BY step
+        step, last, min, max,
+        if(first_nonfinite_step = min(first_nonfinite_step) OVER (), ifNull(max(max) OVER (), 1), NULL) AS bad
+    FROM chart(metric = {one("metric")}, runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM})
 """
-"""The join gives one empty row where there is no point: without a row the panel would complain."""
+METRIC = f"SELECT * FROM ({step_charts.at_least_one_row(_CHART)}) ORDER BY step"
 
 
 def machine_sql(pattern: str, summary: str = "avg") -> str:
@@ -61,24 +56,23 @@ def machine_sql(pattern: str, summary: str = "avg") -> str:
     A bucket shows the mean (`avg`) or the greatest (`max`) of its samples.
     """
     sampled = f"FROM metric_summary_by_rank WHERE {THIS} AND match(metric, '{pattern}')"
+    values = f"""
+        SELECT floor(second / width) * width / 60 AS minutes, toString(metric) AS metric,
+            concat('rank ', toString(rank)) AS source, toNullable({summary}(value)) AS value
+        FROM
+        (
+            SELECT metric, rank, value, step - min(step) OVER () AS second,
+                greatest((max(step) OVER () - min(step) OVER () + 1) / least({POINTS}, per_line), 10) AS width
+            FROM points
+            CROSS JOIN (SELECT 24000 / least(greatest(count(), 1), {MOST_LINES}) AS per_line {sampled}) AS room
+            WHERE {THIS} AND metric IN (SELECT metric {sampled}) AND (metric, rank) IN (
+                SELECT metric, rank {sampled} ORDER BY rank, metric LIMIT {MOST_LINES})
+        )
+        GROUP BY minutes, metric, source
+    """
     return f"""
         SELECT ifNull(minutes, 0) AS minutes, if(metric = '', 'no samples', metric) AS metric, source, value
-        FROM (SELECT 1 AS joined) AS once
-        LEFT JOIN
-        (
-            SELECT 1 AS joined, floor(second / width) * width / 60 AS minutes, toString(metric) AS metric,
-                concat('rank ', toString(rank)) AS source, toNullable({summary}(value)) AS value
-            FROM
-            (
-                SELECT metric, rank, value, step - min(step) OVER () AS second,
-                    greatest((max(step) OVER () - min(step) OVER () + 1) / least({POINTS}, per_line), 10) AS width
-                FROM points
-                CROSS JOIN (SELECT 24000 / least(greatest(count(), 1), {MOST_LINES}) AS per_line {sampled}) AS room
-                WHERE {THIS} AND metric IN (SELECT metric {sampled}) AND (metric, rank) IN (
-                    SELECT metric, rank {sampled} ORDER BY rank, metric LIMIT {MOST_LINES})
-            )
-            GROUP BY minutes, metric, source
-        ) AS sampled ON sampled.joined = once.joined
+        FROM ({step_charts.at_least_one_row(values)})
         ORDER BY metric, source, minutes
     """
 

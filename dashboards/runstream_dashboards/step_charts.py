@@ -27,8 +27,18 @@ from runstream_dashboards.sources import CLICKHOUSE, Sql
 LOGARITHMIC: Final = common.ScaleDistributionConfig().type(ScaleDistribution.SYMLOG).log(10).linear_threshold(1e-3)
 """A plain logarithm would drop zero and what is negative."""
 
-KINDS: Final = "multiIf(k = 'raw', value, k = 'least', min, k = 'greatest', max, k = 'NaN/Inf', first_bad, smooth)"
-"""What a row of `chart_lines` says of each kind `k` of line that `smoothed` knows."""
+KINDS: Final = """arrayConcat(
+            ['smooth'], if(wide, ['least', 'greatest'], []), if(isNotNull(first_bad), ['NaN/Inf'], []))"""
+"""Kinds of line of which a row of `chart_lines` has a value, where `wide` says whether its line has extremes."""
+VALUE: Final = "multiIf(k = 'raw', value, k = 'least', min, k = 'greatest', max, k = 'NaN/Inf', first_bad, smooth)"
+"""The value of the kind `k`, as `smoothed` knows them."""
+
+
+def at_least_one_row(sql: str) -> str:
+    """The same rows, unordered, or one of zeros and NULLs where there is none: without a row a panel complains."""
+    return f"""
+        SELECT * EXCEPT joined FROM (SELECT 1 AS joined) AS once
+        LEFT JOIN (SELECT 1 AS joined, * FROM ({sql})) AS found USING joined"""
 
 
 def lines(

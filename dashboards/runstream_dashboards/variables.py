@@ -99,23 +99,23 @@ def metric(name: str = "metric", label: str = "metric", prefer: str = "val/loss"
 
 def run() -> dashboard.QueryVariable:
     """One run: the newest, and whichever a link names."""
-    return queried("run", "run", "Which run.", _runs("300"))
+    return queried("run", "run", "Which run.", _runs())
 
 
 def runs() -> dashboard.QueryVariable:
     """Several runs, none at first."""
     text = "Which runs: pick them here, or with + compare in a table."
-    return queried("run", "runs", text, f"{NONE_ROW} UNION ALL SELECT * FROM ({_runs('300')})").multi(True)
+    return queried("run", "runs", text, f"{NONE_ROW} UNION ALL SELECT * FROM ({_runs()})").multi(True)
 
 
-def _runs(newest: str) -> str:
+def _runs() -> str:
     # It names what is chosen as well: a link may bring a run that is not among the newest.
     return f"""
         SELECT toString(run_id) AS value, concat(name, ' · ', experiment) AS text FROM
         (
             SELECT run_id, name, experiment, started FROM runs
             WHERE {among("experiment", "experiment")} OR has({many("run")}, toString(run_id))
-            ORDER BY has({many("run")}, toString(run_id)) DESC, started DESC LIMIT {newest}
+            ORDER BY has({many("run")}, toString(run_id)) DESC, started DESC LIMIT 300
         )
         ORDER BY started DESC
     """

@@ -96,6 +96,8 @@ def test_a_heat_map_has_a_row_for_each_rank_and_is_empty_in_words(engine: Engine
     assert drawn == {(step, name): value for step, name, value in answer.rows}
     (frame,) = transformed(asked(query, engine, run=run, metric="no such metric"), made)
     assert [field["name"] for field in frame["fields"]][1:] == ["no rank has it"]
+    lines = asked(query_of("Ranks", "$metric by rank"), engine, run=run, metric="no such metric")
+    assert lines.rows == [[0, "smooth", "no rank has it", None]]
 
 
 @pytest.mark.timeout(400)
