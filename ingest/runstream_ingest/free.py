@@ -6,7 +6,8 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from runstream_schemas.layout import Layout, OneServer
+from runstream_ingest.topology import server_of
+from runstream_schemas.layout import Layout
 
 BULK_TABLES: Final = ("point", "rollup_16", "rollup_coarse", "series")
 """The tables that grow with points. Series comes last: it tells which runs still have rows to free."""
@@ -31,7 +32,7 @@ def free_deleted(client: Client, layout: Layout | None = None) -> int:
     Views hide them already, by the deletion itself, which stays: loading the log again brings rows back, still hidden,
     until this is called again. The layout is that of one server by default. Raises what the client raises.
     """
-    layout = layout or OneServer(client.database or "default")
+    layout = layout or server_of(client)
     runs = client.query(f"{layout.on_every_shard(_DELETED_WITH_ROWS)} ORDER BY run_id").result_rows
     for begin in range(0, len(runs), RUNS_AT_ONCE):
         some = runs[begin : begin + RUNS_AT_ONCE]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from clickhouse_connect.driver.client import Client
 
-from runstream_schemas.layout import Layout, OneServer
+from runstream_ingest.topology import server_of
+from runstream_schemas.layout import Layout
 from runstream_schemas.tables import Migration
 
 VERSION_TABLE = """
@@ -45,7 +46,7 @@ def migrate(client: Client, migrations: Sequence[Migration], layout: Layout | No
     twice at once, is harmless. A node that joins a cluster has no versions: migrating through it brings it all.
     Raises NewerStore, or what the client raises.
     """
-    layout = layout or OneServer(client.database or "default")
+    layout = layout or server_of(client)
     present = applied(client)
     newest = max(migration.number for migration in migrations)
     if present and max(present) > newest:

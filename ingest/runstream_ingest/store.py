@@ -31,10 +31,10 @@ from runstream_ingest.poison import PoisonGuard
 from runstream_ingest.sink import EmbeddedInserter, HttpInserter
 from runstream_ingest.sources.logdir import LogDirectories
 from runstream_ingest.sources.source import Source
-from runstream_ingest.topology import cluster_of
+from runstream_ingest.topology import cluster_of, server_of
 from runstream_schemas import shards
 from runstream_schemas.cluster import CLIENT_SETTINGS, ClusterError
-from runstream_schemas.layout import Layout, OneServer
+from runstream_schemas.layout import Layout
 from runstream_schemas.settings import Settings, without_password
 from runstream_schemas.shards import ShardMapError
 from runstream_schemas.tables import migrations
@@ -105,7 +105,7 @@ def open_store(settings: Settings, *, wait_s: float = lock.WAIT_S, on_wait: OnWa
 
 def _layout(client: Client, settings: Settings) -> Layout:
     if not settings.store_cluster or settings.store_dir is not None:
-        return OneServer(client.database or "default")
+        return server_of(client)
     wanted = shards.parse(Path(settings.store_shards).read_text()) if settings.store_shards else None
     return cluster_of(client, settings.store_cluster, wanted)
 

@@ -8,7 +8,13 @@ from clickhouse_connect.driver.client import Client
 
 from runstream_schemas import shards
 from runstream_schemas.cluster import Cluster, ClusterError
+from runstream_schemas.layout import OneServer
 from runstream_schemas.shards import ShardMap
+
+
+def server_of(client: Client) -> OneServer:
+    """The database of the client, which has everything in it."""
+    return OneServer(client.database or "default")
 
 
 def cluster_of(client: Client, name: str, wanted: ShardMap | None = None) -> Cluster:
