@@ -212,25 +212,3 @@ FROM
     GROUP BY step
 )
 ORDER BY step;
-
--- How the ranks of one run differ: least, mean and greatest over ranks. The mean is that of each rank's last value in the
--- bucket; min and max are those of all points.
-CREATE OR REPLACE VIEW chart_ranks AS
-SELECT step, rank_count AS ranks, least_value AS min, mean_value AS mean, greatest_value AS max
-FROM
-(
-    SELECT
-        step,
-        count() AS rank_count,
-        min(min) AS least_value,
-        avg(last) AS mean_value,
-        max(max) AS greatest_value
-    FROM chart_bucket(
-        metric = {metric:String}, runs = [{run:UUID}], every_run = false,
-        step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = true,
-        plan = (SELECT plan FROM chart_plan(
-            metric = {metric:String}, runs = [{run:UUID}], points = {points:UInt32},
-            step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = true)))
-    GROUP BY step
-)
-ORDER BY step;
