@@ -53,6 +53,7 @@ def measure(report: Report, directory: Path, size: Size, times: int) -> None:
     from asking import sent
     from pages import queries
 
+    from runstream_ingest.findings import renew
     from runstream_ingest.store import open_store
     from runstream_schemas import settings
 
@@ -60,6 +61,7 @@ def measure(report: Report, directory: Path, size: Size, times: int) -> None:
         many_runs.build(opened.client, size, lambda done: None)
         for table in (*POINT_TABLES, "run"):
             opened.client.command(f"OPTIMIZE TABLE {table} FINAL")
+        renew(opened.client, 0)
         store = OpenStore(opened.client)
         runs = many_runs.run_ids(CHOSEN_RUNS)
         rows = []

@@ -114,7 +114,7 @@ def _ms(client: Client, sql: str) -> float:
 
 
 class OneInsertASecond:
-    """A thread that does what the worker does beside the queries."""
+    """A thread that does what the worker does beside the queries: it renews the findings of live runs as well."""
 
     def __init__(self, client: Client, size: Size) -> None:
         self._client = client
@@ -124,6 +124,8 @@ class OneInsertASecond:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self.seconds: list[float] = []
         """What each insert took."""
+        self.renewals: list[float] = []
+        """What each renewal of findings took."""
         self.error = ""
 
     def __enter__(self) -> OneInsertASecond:
@@ -135,6 +137,9 @@ class OneInsertASecond:
         self._thread.join()
 
     def _work(self) -> None:
+        from runstream_ingest.findings import renew
+        from runstream_ingest.renewal import RENEW_EVERY_S
+
         second = 0
         try:
             while not self._stop.wait(1.0):
@@ -143,12 +148,17 @@ class OneInsertASecond:
                 self._client.command(sql, settings=many_runs.BULK)
                 self.seconds.append(time.perf_counter() - began)
                 second += 1
+                if second % RENEW_EVERY_S == 0:
+                    began = time.perf_counter()
+                    renew(self._client, 0)  # all others were stored a moment ago as well
+                    self.renewals.append(time.perf_counter() - began)
         except Exception as error:
             self.error = f"{error!r:.300}"
 
 
 def measure(report: Report, directory: Path, size: Size, times: int, say: Callable[[str], None]) -> None:
     """Build, ask, and put it all into the report."""
+    from runstream_ingest.findings import renew
     from runstream_ingest.store import open_store
     from runstream_schemas import settings
 
@@ -162,12 +172,17 @@ def measure(report: Report, directory: Path, size: Size, times: int, say: Callab
         for table in (*POINT_TABLES, "run"):
             client.command(f"OPTIMIZE TABLE {table} FINAL")
         merged_s = time.perf_counter() - began
+        say("renewing the findings")
+        began = time.perf_counter()
+        renewed = renew(client, 0)
+        renewed_s = time.perf_counter() - began
         stored = client.query("SELECT count() FROM point").result_rows[0][0]
         size_now = sum(bytes_on_disk(client).values())
         report.notes.append(
             f"{stored:,} points of {size.runs + 2:,} runs made in {built_s:.0f} s "
             f"({size.points / built_s / 1e6:.1f} M points/s, merges beside it), "
-            f"merged completely in {merged_s:.0f} s more; {size_now / stored:.2f} bytes per point."
+            f"merged completely in {merged_s:.0f} s more; {size_now / stored:.2f} bytes per point. "
+            f"Findings of {renewed:,} runs for the first time in {renewed_s:.1f} s."
         )
         asked = queries(size)
         answers: dict[str, Answer] = {}
@@ -190,7 +205,9 @@ def measure(report: Report, directory: Path, size: Size, times: int, say: Callab
         elif inserts.seconds:
             report.notes.append(
                 f"Live: an insert a second of {inserts.runs} runs × 80 points, {len(inserts.seconds)} of them, each "
-                f"taking {number(1e3 * statistics.median(inserts.seconds))} ms (median) beside the queries."
+                f"taking {number(1e3 * statistics.median(inserts.seconds))} ms (median) beside the queries; "
+                f"{len(inserts.renewals)} renewals of findings, each taking "
+                f"{number(1e3 * statistics.median(inserts.renewals or [0.0]))} ms."
             )
     _tables(report, asked, answers, comparable=size.points >= 0.9 * many_runs.FULL_POINTS)
 

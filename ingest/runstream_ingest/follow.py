@@ -23,6 +23,7 @@ from runstream_ingest.lock import StoreBusy
 from runstream_ingest.loop import Loaded
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
+from runstream_ingest.renewal import Renewal
 from runstream_ingest.sources.logdir import LogDirectories
 from runstream_ingest.sources.source import Positions
 from runstream_ingest.store import StoreFailed, StoreUnfit, loop_into
@@ -64,6 +65,7 @@ class Follower:
 
         The store is opened and given back by the follower itself unless it gets a hold on one.
         """
+        self._embedded = settings.store_dir is not None
         self._log_dirs = log_dirs
         self._clock = clock
         self._stop = stop
@@ -73,6 +75,7 @@ class Follower:
         self._guard = PoisonGuard()
         self._on_round = on_round
         self._holding = hold or Holding(settings, clock)
+        self._renewal = Renewal(self._holding, clock, observer, on_trouble)
         self._source = LogDirectories(log_dirs, self._save)
         self._freed_at = clock.monotonic()
 
@@ -83,11 +86,15 @@ class Follower:
         (Poisoned, FatalStoreError, StoreUnfit) is raised, and WornOut.
         """
         try:
-            self._follow()
+            # Whoever opens an embedded store next does it.
+            if self._follow() and not self._embedded:
+                self._renewal.finish()
         finally:
-            self._holding.give_back()
+            self._renewal.give_back()
 
-    def _follow(self) -> None:
+    def _follow(self) -> bool:
+        """Until the end; whether the store worked by then."""
+        works = True
         backoff = Backoff()
         while not self._stop.is_set():
             try:
@@ -96,16 +103,18 @@ class Follower:
                 rest = max(LOOK_EVERY_S, (self._clock.monotonic() - began) / LOOK_SHARE)
                 if new:
                     self._load()
+                self._renewal.turn()
                 self._observer.turned()
                 self._source_quiet()
                 self._on_round(began)
-                backoff = Backoff()
+                works, backoff = True, Backoff()
             except Stopped:
-                return
+                return False
             except StoreUnfit:
                 raise
             except (StoreBusy, StoreFailed, StoreKeepsFailing, ClickHouseError, OSError) as error:
-                self._holding.give_back()
+                works = False
+                self._renewal.give_back()
                 # What the source has given away did not arrive.
                 self._source.seek({})
                 delay = backoff.next_s()
@@ -113,6 +122,7 @@ class Follower:
                 self._clock.wait(delay, self._stop)
                 continue
             self._rest(rest)
+        return works
 
     def _load(self) -> None:
         store = self._holding.store()
@@ -125,6 +135,8 @@ class Follower:
             stop=self._stop,
             guard=self._guard,
             give_up_s=SAY_TROUBLE_AFTER_S,
+            on_progress=lambda loaded: self._renewal.loaded(),
+            on_turn=self._renewal.turn,
         )
         loaded = loop.run(lambda idle: idle or self._clock.monotonic() >= until or self._holding.due())
         if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
@@ -134,10 +146,10 @@ class Follower:
 
     def _rest(self, seconds: float) -> None:
         until = self._clock.monotonic() + seconds
-        self._holding.rest()
+        self._renewal.rest()
         while not self._stop.is_set() and (left := until - self._clock.monotonic()) > 0:
             self._clock.wait(min(left, ASK_EVERY_S), self._stop)
-            self._holding.rest()
+            self._renewal.rest()
 
     def _source_quiet(self) -> None:
         """Pass on what was noticed while there was nothing to load."""

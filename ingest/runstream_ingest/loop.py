@@ -66,6 +66,8 @@ class Loop:
     delivery: Delivery
     batcher: Batcher = field(default_factory=Batcher)
     on_progress: Callable[[Loaded], None] | None = None
+    on_turn: Callable[[], None] = lambda: None
+    """Called after each turn of the loop, by its own thread; what it raises ends the loop."""
     expected_bytes: int = 0
     inserters: int = INSERTERS
 
@@ -133,6 +135,7 @@ class Loop:
         self._collect([future for future in self._flying if future.done()])
         if now - self._committed_at >= COMMIT_EVERY_S:
             self._commit()
+        self.on_turn()
         return not messages
 
     def _start(self, batches: Collection[Batch], pool: ThreadPoolExecutor) -> None:

@@ -88,6 +88,19 @@ LATENCY = Histogram(
     registry=REGISTRY,
 )
 
+# Runs looked at again because something of them arrived, for diagnoses and summaries of resumed runs. Standing still
+# while messages are stored means that diagnoses grow old.
+RUNS_RENEWED = Counter("runstream_ingest_runs_renewed", "Runs whose findings were renewed", registry=REGISTRY)
+
+# Seconds for looking at all that were due at once. At most a twentieth of the time goes into it: a diagnosis may then
+# be twenty times as old as this.
+RENEWAL_SECONDS = Histogram(
+    "runstream_ingest_renewal_seconds",
+    "Seconds to renew the findings of all runs that are due",
+    buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300),
+    registry=REGISTRY,
+)
+
 # Files or partitions that need a person's eye: foreign, unknown_schema, damaged, truncated, replaced, vanished,
 # unreadable, expired, broker.
 NOTICES = Counter("runstream_ingest_notices", "Things noticed about the source, by kind", ("kind",), registry=REGISTRY)
@@ -175,3 +188,8 @@ class PrometheusObserver(Observer):
     def noticed(self, kind: str) -> None:
         """The source has something to tell a person."""
         NOTICES.labels(kind).inc()
+
+    def renewed(self, runs: int, seconds: float) -> None:
+        """So many runs were looked at, and their findings written down."""
+        RUNS_RENEWED.inc(runs)
+        RENEWAL_SECONDS.observe(seconds)

@@ -47,3 +47,6 @@ class Observer:
 
     def noticed(self, kind: str) -> None:
         """The source has something to tell a person."""
+
+    def renewed(self, runs: int, seconds: float) -> None:
+        """So many runs were looked at, and their findings written down."""

@@ -23,6 +23,7 @@ from runstream_ingest.dead_letters import DeadLetterDirectory, DeadLetters
 from runstream_ingest.deliver import Delivery, FatalStoreError, Stopped, StoreKeepsFailing
 from runstream_ingest.destination import StoreDestination
 from runstream_ingest.errors import ErrorClass, classify
+from runstream_ingest.findings import SETTLE_S, renew
 from runstream_ingest.lock import OnWait
 from runstream_ingest.loop import INSERTERS, Loaded, Loop
 from runstream_ingest.migrate import NewerStore, migrate
@@ -117,7 +118,7 @@ def load_new(
     on_progress: Callable[[Loaded], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Loaded:
-    """Load everything that log directories hold and the store has not seen yet.
+    """Load everything that log directories hold and the store has not seen yet, and renew the findings.
 
     `on_progress` is called after every batch with what is loaded so far; setting `stop` ends the load early, with all
     that it read in the store. Raises StoreFailed when the store keeps failing for GIVE_UP_S seconds, and
@@ -130,7 +131,10 @@ def load_new(
         loop = loop_into(
             store, source, stop=stop, give_up_s=GIVE_UP_S, on_progress=on_progress, expected_bytes=expected
         )
-        return loop.run(lambda idle: idle)
+        loaded = loop.run(lambda idle: idle)
+        # Into an embedded store nobody else inserts.
+        renew(store.client, 0.0 if store.settings.store_dir is not None else SETTLE_S)
+        return loaded
     except (FatalStoreError, StoreKeepsFailing, Stopped, ClickHouseError) as error:
         raise StoreFailed(f"cannot load into the store: {error}") from error
 
@@ -144,6 +148,7 @@ def loop_into(
     guard: PoisonGuard | None = None,
     give_up_s: float | None = None,
     on_progress: Callable[[Loaded], None] | None = None,
+    on_turn: Callable[[], None] = lambda: None,
     expected_bytes: int = 0,
     dead_letters: DeadLetters | None = None,
     batcher: Batcher | None = None,
@@ -166,6 +171,7 @@ def loop_into(
         delivery,
         batcher or Batcher(),
         on_progress=on_progress,
+        on_turn=on_turn,
         expected_bytes=expected_bytes,
         inserters=inserters,
     )

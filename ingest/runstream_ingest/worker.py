@@ -25,6 +25,7 @@ from runstream_ingest.lock import StoreBusy
 from runstream_ingest.loop import KEEP_ALIVE_S, Loaded
 from runstream_ingest.observer import Observer
 from runstream_ingest.poison import PoisonGuard
+from runstream_ingest.renewal import Renewal
 from runstream_ingest.settings import WorkerSettings
 from runstream_ingest.sources.kafka import KafkaTopics
 from runstream_ingest.store import StoreFailed, StoreUnfit, loop_into
@@ -64,6 +65,7 @@ class Worker:
         self._on_trouble = on_trouble
         self._guard = PoisonGuard()
         self._holding = hold or Holding(settings, clock)
+        self._renewal = Renewal(self._holding, clock, observer, on_trouble)
         self._dead_letters = DeadLetterTopic(settings.url, settings.kafka)
         self._topics = TopicAdmin(settings.url, settings.kafka)
         self._freed_at = self._looked_at = clock.monotonic()
@@ -83,9 +85,11 @@ class Worker:
             unknown_schema_wait_s=self._worker.unknown_schema_wait_s,
         )
         try:
-            self._work(source, once)
+            # Whoever opens an embedded store next does it.
+            if self._work(source, once) and (once or not self._embedded):
+                self._renewal.finish()
         finally:
-            self._holding.give_back()
+            self._renewal.give_back()
             source.close()
 
     def _check_topics(self) -> None:
@@ -111,30 +115,35 @@ class Worker:
             except BrokerFailed:
                 pass
 
-    def _work(self, source: KafkaTopics, once: bool) -> None:
+    def _work(self, source: KafkaTopics, once: bool) -> bool:
+        """Until the end; whether the store worked by then."""
+        works = True
         backoff = Backoff()
         while not self._stop.is_set():
             try:
                 if once and source.caught_up():
-                    return
+                    break
                 self._look_at_topics()
                 if self._embedded and not source.wait_for_events(ASK_EVERY_S):
                     self._quiet(source)
                     continue
                 self._load(source, once)
-                backoff = Backoff()
+                works, backoff = True, Backoff()
             except Stopped:
-                return
+                return False
             except StoreUnfit:
                 raise
             except (StoreBusy, StoreFailed, StoreKeepsFailing, ClickHouseError, OSError) as error:
-                self._holding.give_back()
+                works = False
+                self._renewal.give_back()
                 source.rewind()
                 self._wait_out(str(error), backoff, source.keep_alive)
+        return works
 
     def _quiet(self, source: KafkaTopics) -> None:
         """Pass on what was noticed while there was nothing to load."""
-        self._holding.rest()
+        self._renewal.turn()
+        self._renewal.rest()
         self._observer.turned()
         notices = source.notices()
         for notice in notices:
@@ -156,6 +165,8 @@ class Worker:
             batcher=Batcher(self._worker.batch_bytes, self._worker.batch_age_s),
             inserters=self._worker.inserters,
             on_trouble=self._on_trouble,
+            on_progress=lambda loaded: self._renewal.loaded(),
+            on_turn=self._renewal.turn,
         )
 
         def ends(idle: bool) -> bool:
@@ -167,7 +178,7 @@ class Worker:
         if self._clock.monotonic() - self._freed_at >= FREE_DELETED_EVERY_S:
             free_deleted(store.client, store.layout)
             self._freed_at = self._clock.monotonic()
-        self._holding.rest()
+        self._renewal.rest()
 
     def _wait_out(self, trouble: str, backoff: Backoff, keep_alive: Callable[[], None] = lambda: None) -> None:
         delay = backoff.next_s()

@@ -38,7 +38,7 @@ CLIENT_SETTINGS: Final[Mapping[str, str]] = {
 
 INTERNAL_VIEWS: Final = frozenset(
     {
-        *("amended_run", "series_cut", "amended_series", "packed_point", "attempt_life"),
+        *("series_cut", "amended_series", "amended_summary", "packed_point", "attempt_life"),
         *("series_width", "series_sample", "loss_names", "loss_curve"),
     }
 )
@@ -126,7 +126,7 @@ class Cluster:
     @cached_property
     def use_shards(self) -> tuple[str, ...]:
         """Statements that make the landing tables send new rows by this cluster's map, whatever it was before."""
-        sharded = sorted(name for name in known_names() if name.startswith("landing_") or name == "dead_letter")
+        sharded = sorted(name for name in known_names() if name.startswith("landing_") or name in _ROWS_OF_RUNS)
         return tuple(self._distributed("CREATE OR REPLACE TABLE", name) for name in sharded)
 
     def _placed(self, statement: str, database: str) -> str:
@@ -195,7 +195,8 @@ def qualified(statement: str, database: str) -> str:
     )
 
 
-_WRITTEN_AS_ROWS: Final = ONE_SHARD | {"dead_letter"}
+_ROWS_OF_RUNS: Final = frozenset({"dead_letter", "run_finding", "summary_finding"})
+_WRITTEN_AS_ROWS: Final = ONE_SHARD | _ROWS_OF_RUNS
 """Tables that the worker writes itself, not by a landing table."""
 
 _CREATE: Final = re.compile(

@@ -21,11 +21,13 @@ def nothing(client: Any) -> None:
 
 
 def _make(directory: Path, fill: Fill) -> Path:
+    from runstream_ingest.findings import renew
     from runstream_ingest.store import open_store
     from runstream_schemas import settings
 
     found = settings.load(dir=directory, environ={}, cwd=directory)
     with open_store(found) as store:
         fill(store.client)
+        renew(store.client, 0)
     assert found.store_dir
     return Path(found.store_dir)

@@ -136,10 +136,10 @@ def test_sigkill_at_any_write_or_rename_of_an_insert_loses_and_doubles_nothing(
     writes = [moment for moment in moments if moment.call == "write" and "/tmp_insert_" in moment.path]
     parts = [moment for moment in moments if moment.is_rename and "/tmp_insert_" in moment.path]
     letter = [moment for moment in moments if moment.call == "fsync" and moment.path.endswith("/dead-letters/metric")]
-    # The record holds what the sweep is for: every table, the positions after all else, both files of the dead letter.
+    # The record holds what the sweep is for: every table, the positions after all data, both files of the dead letter.
     reached = [tables[Path(moment.path).parent.name] for moment in parts]
     assert {"point", "rollup_16", "rollup_coarse", "series", "batch", "life", "run", "dead_letter"} <= {*reached}
-    assert reached[-1] == "log_position"
+    assert reached[-3:] == ["log_position", "summary_finding", "run_finding"]
     assert len(writes) > 10 * len(parts)
     assert len(letter) == 2
     for moment in [*spread(writes), *spread(letter), *spread(parts)]:

@@ -52,7 +52,7 @@ def test_jdbc_shows_the_tree_of_databases_tables_and_columns(said: dict[str, Any
     assert (tree["product"], tree["version"][:3]) == ("ClickHouse", "26.")
     assert {"runstream", "system"} <= set(tree["schemas"])
     assert {"runs", "points", "metric_summary", "chart", "point"} <= set(tree["tables"])
-    assert tree["views"] == ["runs"]
+    assert tree["views"] == ["run_finding_now", "runs"]
     assert tree["columns"]["run_id"] == "UUID"
     assert tree["columns"]["ended"] == "Nullable(DateTime64(6, 'UTC'))"
 

@@ -5,8 +5,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import logged_runs
 import pytest
@@ -32,6 +34,19 @@ def test_what_is_logged_while_it_serves_is_seen(serve: Callable[..., Served]) ->
         log_more(served.directory, range(number, number + 1))
         served.await_load()
         assert served.text("SELECT count() FROM points WHERE metric = 'more'") == f"{number}\n"
+
+
+def test_what_is_logged_while_it_serves_is_diagnosed_some_seconds_later(serve: Callable[..., Served]) -> None:
+    served = serve()
+    run_id = uuid4()
+    losses = events.frame(range(20), range(events.ATTEMPT, events.ATTEMPT + 20), {"loss": [2.0**-n for n in range(20)]})
+    logged_runs.put(served.directory / ".runstream" / "log", "metric", [events.metric(run_id, [losses])])
+    verdict = f"SELECT verdict FROM diagnosis WHERE run_id = '{run_id}'"
+    until = time.monotonic() + 60
+    while not (said := served.text(verdict)):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert said == "improving\n"
 
 
 def test_sixteen_clients_read_while_it_loads_and_nothing_is_lost(serve: Callable[..., Served]) -> None:

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import support_events
 from runstream_ingest import isolate
+from runstream_ingest.findings import renew
 from runstream_ingest.free import free_deleted
 from runstream_ingest.migrate import VERSION_TABLE, migrate
 from runstream_ingest.sink import EmbeddedInserter
@@ -147,6 +148,11 @@ def query(database: str, sql: str, parameters: dict[str, Any]) -> list[tuple[Any
     """The rows of a query."""
     result = _clients[database].query(sql, parameters=parameters, settings=READ_SETTINGS)
     return [tuple(row) for row in result.result_rows]
+
+
+def renew_findings(database: str) -> None:
+    """Bring the views that read findings up to date."""
+    renew(_clients[database], 0)
 
 
 def command(database: str, sql: str) -> None:

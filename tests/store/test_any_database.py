@@ -18,7 +18,7 @@ VIEWS = sorted(
     name
     for migration in migrations()
     for kind, name in map(created, migration.statements)
-    if kind == "VIEW" and name not in INTERNAL_VIEWS and not name.startswith("chart")
+    if kind == "VIEW" and name not in INTERNAL_VIEWS and not name.startswith(("chart", "due_"))
 )
 CHARTS = [
     f"chart({EVERYWHERE}, runs = [])",
@@ -26,6 +26,7 @@ CHARTS = [
     f"chart_lines({EVERYWHERE}, runs = [], half_life = 3, by_time = true)",
     f"chart_ranks({EVERYWHERE}, run = '{{run}}')",
     f"chart_by_rank({EVERYWHERE}, run = '{{run}}')",
+    "due_run(settle_us = 86400000000)",
 ]
 
 

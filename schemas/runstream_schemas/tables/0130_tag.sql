@@ -40,7 +40,9 @@ FROM (SELECT * FROM landing_tag);
 CREATE TABLE IF NOT EXISTS deletion
 (
     run_id UUID,
-    until SimpleAggregateFunction(max, Int64)
+    until SimpleAggregateFunction(max, Int64),
+    arrived SimpleAggregateFunction(max, Int64) DEFAULT toUnixTimestamp64Micro(now64(6, 'UTC'))
+        COMMENT 'when the store got it, by the clock of the store, microseconds'
 )
 ENGINE = AggregatingMergeTree
 ORDER BY run_id;

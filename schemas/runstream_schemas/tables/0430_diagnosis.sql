@@ -1,9 +1,9 @@
 -- What the curves and the ranks of every run say about it. docs/diagnosis.md explains each rule.
 
--- One row per run: the worst verdict that applies.
+-- One row per run: the worst verdict that applies, found out at this moment. The view diagnosis has the findings.
 --
 -- A quarter is a quarter of a curve's samples. A change is relative to the level that it starts from.
-CREATE OR REPLACE VIEW diagnosis AS
+CREATE OR REPLACE VIEW diagnosis_now AS
 WITH
 -- Samples without which a curve is not judged: six give the three third differences from which noise can be told.
 6 AS least_samples,

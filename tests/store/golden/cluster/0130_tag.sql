@@ -78,7 +78,9 @@ FROM (SELECT * FROM runstream_probe.landing_tag);
 CREATE TABLE IF NOT EXISTS runstream_shard.deletion ON CLUSTER 'fleet'
 (
     run_id UUID,
-    until SimpleAggregateFunction(max, Int64)
+    until SimpleAggregateFunction(max, Int64),
+    arrived SimpleAggregateFunction(max, Int64) DEFAULT toUnixTimestamp64Micro(now64(6, 'UTC'))
+        COMMENT 'when the store got it, by the clock of the store, microseconds'
 )
 ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/runstream_shard/deletion', '{replica}')
 ORDER BY run_id;
@@ -88,7 +90,9 @@ ORDER BY run_id;
 CREATE TABLE IF NOT EXISTS runstream_probe.deletion ON CLUSTER 'fleet'
 (
     run_id UUID,
-    until SimpleAggregateFunction(max, Int64)
+    until SimpleAggregateFunction(max, Int64),
+    arrived SimpleAggregateFunction(max, Int64) DEFAULT toUnixTimestamp64Micro(now64(6, 'UTC'))
+        COMMENT 'when the store got it, by the clock of the store, microseconds'
 )
 ENGINE = Null;
 

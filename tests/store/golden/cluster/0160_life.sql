@@ -9,7 +9,9 @@ CREATE TABLE IF NOT EXISTS runstream_shard.life ON CLUSTER 'fleet'
     end_step SimpleAggregateFunction(max, Int64) DEFAULT -9223372036854775808
         COMMENT 'greatest step of any point, system metrics apart; none: -2^63',
     explicit_step SimpleAggregateFunction(min, Int64) DEFAULT 9223372036854775807
-        COMMENT 'smallest of these steps that was not counted by the producer; none: 2^63 - 1'
+        COMMENT 'smallest of these steps that was not counted by the producer; none: 2^63 - 1',
+    arrived SimpleAggregateFunction(max, Int64) DEFAULT toUnixTimestamp64Micro(now64(6, 'UTC'))
+        COMMENT 'when the store got the last of its events, by the clock of the store, microseconds: its findings are then due'
 )
 ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/runstream_shard/life', '{replica}')
 PARTITION BY toYYYYMM(toDateTime(intDiv(attempt, 1000000), 'UTC'))
@@ -26,7 +28,9 @@ CREATE TABLE IF NOT EXISTS runstream_probe.life ON CLUSTER 'fleet'
     end_step SimpleAggregateFunction(max, Int64) DEFAULT -9223372036854775808
         COMMENT 'greatest step of any point, system metrics apart; none: -2^63',
     explicit_step SimpleAggregateFunction(min, Int64) DEFAULT 9223372036854775807
-        COMMENT 'smallest of these steps that was not counted by the producer; none: 2^63 - 1'
+        COMMENT 'smallest of these steps that was not counted by the producer; none: 2^63 - 1',
+    arrived SimpleAggregateFunction(max, Int64) DEFAULT toUnixTimestamp64Micro(now64(6, 'UTC'))
+        COMMENT 'when the store got the last of its events, by the clock of the store, microseconds: its findings are then due'
 )
 ENGINE = Null;
 

@@ -6,6 +6,9 @@ SELECT run_id FROM runstream_shard.deletion
 UNION DISTINCT
 SELECT run_id FROM runstream_shard.life GROUP BY run_id, rank HAVING min(attempt) != max(attempt);
 
+CREATE OR REPLACE VIEW runstream.amended_run ON CLUSTER 'fleet' AS
+SELECT * FROM cluster('fleet', view(SELECT * FROM runstream_shard.amended_run));
+
 -- Every series with what is visible of it.
 -- A later attempt supersedes an earlier one of the same (metric, run, rank) from the smallest step it logs, if it began after
 -- the earlier one's last point; else the two ran at the same time, and both stay. Steps that the producer counted by

@@ -1,8 +1,43 @@
 -- The best, the last and the first bad value of every metric of every run, for leaderboards.
 
--- again: the amended series whose summary is incomplete, with their cutoffs; as a scalar it is computed once per query.
+-- Those of amended runs, from what is visible of their series: from the summaries of series as far as these tell it, and else
+-- from rollups and points again. One row per (metric, run, rank), also of those of which nothing is visible.
+CREATE OR REPLACE VIEW runstream_shard.amended_summary ON CLUSTER 'fleet' AS
+SELECT
+    metric, run_id, rank,
+    min(part_first_step) AS first_step, min(part_lo) AS lo, max(part_hi) AS hi, max(part_last) AS last,
+    min(part_first_nonfinite) AS first_nonfinite, groupBitOr(part_nonfinite) AS nonfinite
+FROM
+(
+    SELECT
+        metric, run_id, rank,
+        known_first_step AS part_first_step, known_lo AS part_lo, known_hi AS part_hi, known_last AS part_last,
+        known_first_nonfinite AS part_first_nonfinite, known_nonfinite AS part_nonfinite
+    FROM runstream_shard.amended_series
+    UNION ALL
+    -- Incomplete ones again: the whole buckets below the cutoff, …
+    SELECT metric, run_id, rank, 9223372036854775807, lo, hi, last, first_nonfinite, nonfinite
+    FROM
+    (
+        SELECT * FROM runstream_shard.rollup_16
+        WHERE (metric, run_id, rank, attempt) IN (SELECT metric, run_id, rank, attempt FROM runstream_shard.amended_series WHERE incomplete)
+    ) AS whole
+    INNER JOIN (SELECT metric, run_id, rank, attempt, cutoff FROM runstream_shard.amended_series WHERE incomplete) AS cut
+        USING (metric, run_id, rank, attempt)
+    WHERE bucket < bitShiftRight(cutoff, 4)
+    UNION ALL
+    -- … and the points of the cut bucket, named one by one so that the index finds them.
+    SELECT metric, run_id, rank, 9223372036854775807, lo, hi, last, first_nonfinite, nonfinite
+    FROM runstream_shard.packed_point
+    WHERE (metric, run_id, rank, attempt, step) IN (
+        SELECT metric, run_id, rank, attempt, cutoff - arrayJoin(range(1, bitAnd(cutoff, 15) + 1))
+        FROM runstream_shard.amended_series WHERE incomplete)
+)
+GROUP BY metric, run_id, rank;
+
+-- Of amended runs the findings, since their summaries are too dear to ask for in a leaderboard. Until there is one, the whole of
+-- their series counts; after a deletion they are left out until there is a new one.
 CREATE OR REPLACE VIEW runstream_shard.metric_summary_by_rank ON CLUSTER 'fleet' AS
-WITH (SELECT groupArray((metric, run_id, rank, attempt, cutoff)) FROM runstream_shard.amended_series WHERE incomplete) AS again
 SELECT
     run_id,
     metric,
@@ -31,46 +66,17 @@ FROM
     FROM
     (
         SELECT
-            metric, run_id, rank, CAST(first_step AS Int64) AS first_step, lo, hi, last, first_nonfinite,
-            CAST(nonfinite AS UInt8) AS nonfinite
-        FROM runstream_shard.series FINAL
-        WHERE run_id NOT IN (SELECT run_id FROM runstream_shard.amended_run)
-        UNION ALL
-        SELECT
-            metric, run_id, rank, min(part_first_step) AS first_step, min(part_lo) AS lo, max(part_hi) AS hi,
-            max(part_last) AS last, min(part_first_nonfinite) AS first_nonfinite, groupBitOr(part_nonfinite) AS nonfinite
-        FROM
-        (
-            SELECT
-                metric, run_id, rank,
-                known_first_step AS part_first_step, known_lo AS part_lo, known_hi AS part_hi, known_last AS part_last,
-                known_first_nonfinite AS part_first_nonfinite, known_nonfinite AS part_nonfinite
-            FROM runstream_shard.amended_series
-            UNION ALL
-            -- Incomplete ones again: the whole buckets below the cutoff, …
-            SELECT metric, run_id, rank, 9223372036854775807, lo, hi, last, first_nonfinite, nonfinite
-            FROM
-            (
-                SELECT * FROM runstream_shard.rollup_16
-                WHERE notEmpty(again) AND (metric, run_id, rank, attempt) IN (SELECT part.1, part.2, part.3, part.4 FROM (SELECT arrayJoin(again) AS part))
-            ) AS whole
-            INNER JOIN
-            (
-                SELECT part.1 AS metric, part.2 AS run_id, part.3 AS rank, part.4 AS attempt, part.5 AS cutoff
-                FROM (SELECT arrayJoin(again) AS part)
-            ) AS cut USING (metric, run_id, rank, attempt)
-            WHERE notEmpty(again) AND bucket < bitShiftRight(cutoff, 4)
-            UNION ALL
-            -- … and the points of the cut bucket, named one by one so that the index finds them.
-            SELECT metric, run_id, rank, 9223372036854775807, lo, hi, last, first_nonfinite, nonfinite
-            FROM runstream_shard.packed_point
-            WHERE notEmpty(again) AND (metric, run_id, rank, attempt, step) IN (
-                SELECT part.1, part.2, part.3, part.4, part.5 - arrayJoin(range(1, bitAnd(part.5, 15) + 1))
-                FROM (SELECT arrayJoin(again) AS part))
-        )
+            metric, run_id, rank, min(series.first_step) AS first_step, min(series.lo) AS lo, max(series.hi) AS hi,
+            max(series.last) AS last, min(series.first_nonfinite) AS first_nonfinite, groupBitOr(series.nonfinite) AS nonfinite
+        FROM runstream_shard.series
+        LEFT JOIN (SELECT run_id, max(until) AS until FROM runstream_shard.deletion GROUP BY run_id) AS deletions USING (run_id)
+        WHERE attempt > ifNull(until, 0) AND run_id NOT IN (SELECT run_id FROM runstream_shard.run_finding FINAL WHERE amended)
         GROUP BY metric, run_id, rank
-        -- A rank whose every point is superseded on another attempt still has that attempt's; one without any has no row.
-        HAVING first_step < 9223372036854775807 OR last != 0 OR nonfinite != 0
+        UNION ALL
+        SELECT metric, run_id, rank, first_step, lo, hi, last, first_nonfinite, nonfinite
+        FROM runstream_shard.summary_finding FINAL
+        LEFT JOIN (SELECT run_id, max(until) AS deleted FROM runstream_shard.deletion GROUP BY run_id) AS deletions USING (run_id)
+        WHERE until = ifNull(deleted, 0) AND (last != 0 OR nonfinite != 0)
     )
 );
 
