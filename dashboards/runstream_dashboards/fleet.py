@@ -6,7 +6,6 @@ from grafana_foundation_sdk.builders import stat, table, timeseries, trend
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from runstream_dashboards import step_charts, variables
-from runstream_dashboards.gpu_hours import gpu_hours
 from runstream_dashboards.links import RUN_LINK
 from runstream_dashboards.look import VERDICT_COLOURS
 from runstream_dashboards.page import page
@@ -19,11 +18,8 @@ TOTALS = f"""
     SELECT
         count() AS runs, countIf(r.state = 'running') AS running, countIf(r.state IN ('failed', 'lost')) AS broken,
         uniq(r.user) AS users, round(sum(r.duration_s) / 3600, 1) AS `run hours`,
-        round(sum(a.gpu_hours), 1) AS `GPU hours`
+        round(sum(r.gpu_hours), 1) AS `GPU hours`
     FROM runs AS r
-    LEFT JOIN
-    ({gpu_hours()}
-    ) AS a ON a.run_id = r.run_id
     WHERE {CHOSEN}
 """
 
@@ -73,15 +69,12 @@ def busiest(column: str) -> str:
     return f"""
         SELECT
             r.{column} AS {column}, count() AS runs, countIf(r.state = 'running') AS running,
-            round(sum(r.duration_s) / 3600, 1) AS hours, round(sum(a.gpu_hours), 1) AS `GPU hours`,
-            round(sumIf(a.gpu_hours, r.state IN ('failed', 'killed', 'lost')), 1) AS `GPU hours of broken runs`,
+            round(sum(r.duration_s) / 3600, 1) AS hours, round(sum(r.gpu_hours), 1) AS `GPU hours`,
+            round(sumIf(r.gpu_hours, r.state IN ('failed', 'killed', 'lost')), 1) AS `GPU hours of broken runs`,
             countIf(r.state IN ('failed', 'killed', 'lost')) / count() AS broken
         FROM runs AS r
-        LEFT JOIN
-        ({gpu_hours()}
-        ) AS a ON a.run_id = r.run_id
         WHERE {CHOSEN}
-        GROUP BY {column} ORDER BY sum(a.gpu_hours) DESC, hours DESC, {column} LIMIT 100
+        GROUP BY {column} ORDER BY sum(r.gpu_hours) DESC, hours DESC, {column} LIMIT 100
     """
 
 

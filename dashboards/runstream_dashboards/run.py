@@ -6,7 +6,6 @@ from grafana_foundation_sdk.builders import stat, statetimeline, table, trend
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from runstream_dashboards import state_timelines, step_charts, variables
-from runstream_dashboards.gpu_hours import gpu_hours
 from runstream_dashboards.look import LEDGER_COLOURS, STATE_COLOURS, VERDICT_COLOURS
 from runstream_dashboards.page import Folded, page
 from runstream_dashboards.panels import Column, number, sql_table
@@ -32,12 +31,9 @@ HEADER = f"""
         r.state AS state, d.verdict AS diagnosis, r.experiment AS experiment, r.user AS user,
         concat(formatDateTime(r.started, '%Y-%m-%d %H:%i'), ' UTC') AS started,
         formatReadableTimeDelta(r.duration_s) AS duration, toString(r.last_step) AS `last step`,
-        toString(r.ranks) AS ranks, toString(round(a.gpu_hours, 1)) AS `GPU hours`
+        toString(r.ranks) AS ranks, toString(round(r.gpu_hours, 1)) AS `GPU hours`
     FROM runs AS r
     LEFT JOIN (SELECT run_id, verdict FROM diagnosis WHERE {THIS}) AS d ON d.run_id = r.run_id
-    LEFT JOIN
-    ({gpu_hours(THIS)}
-    ) AS a ON a.run_id = r.run_id
     WHERE r.{THIS}
 """
 

@@ -7,7 +7,6 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from runstream_dashboards import variables
-from runstream_dashboards.gpu_hours import gpu_hours
 from runstream_dashboards.links import COMPARE_LINK, RUN_LINK
 from runstream_dashboards.look import STATE_COLOURS, VERDICT_COLOURS
 from runstream_dashboards.page import page
@@ -34,7 +33,7 @@ LEADERBOARD = f"""
         r.name AS run, r.state AS state, d.verdict AS diagnosis, '+ compare' AS compare,
         if(higher, s.max, s.min) AS best, if(higher, s.max_step, s.min_step) AS best_step,
         s.last AS last, r.last_step AS step, {", ".join(f"p.{name} AS {name}" for name in PARAM_COLUMNS)},
-        r.started AS started, r.duration_s AS duration, a.gpu_hours AS gpu_hours,
+        r.started AS started, r.duration_s AS duration, r.gpu_hours AS gpu_hours,
         r.experiment AS experiment, r.user AS user, toString(r.run_id) AS run_id
     FROM runs AS r
     LEFT JOIN (SELECT * FROM metric_summary WHERE metric = {one("metric")}) AS s ON s.run_id = r.run_id
@@ -44,9 +43,6 @@ LEADERBOARD = f"""
         SELECT run_id, {", ".join(f"anyIf(text, key = {one(name)}) AS {name}" for name in PARAM_COLUMNS)}
         FROM params GROUP BY run_id
     ) AS p ON p.run_id = r.run_id
-    LEFT JOIN
-    ({gpu_hours()}
-    ) AS a ON a.run_id = r.run_id
     WHERE {CHOSEN}
     ORDER BY isNull(best), if(higher, -best, best), started DESC
     LIMIT {number_of("limit", "500")}

@@ -7,7 +7,7 @@
 CREATE OR REPLACE VIEW runstream_shard.attempt_life ON CLUSTER 'fleet' AS
 WITH least(toUnixTimestamp64Micro(now64(6, 'UTC')), (SELECT max(seen) FROM runstream_shard.life)) AS present
 SELECT
-    run_id, rank, attempt, seen, last_time, begun, error, crash_safe,
+    run_id, rank, attempt, seen, last_time, begun, error, crash_safe, device,
     multiIf(
         NOT begun AND said = '', 'unknown',
         said NOT IN ('', 'running'), said,
@@ -36,7 +36,8 @@ FROM
         max(event_state) AS said,
         max(event_error) AS error,
         max(event_step) AS told_step,
-        min(event_safe) AS crash_safe
+        min(event_safe) AS crash_safe,
+        max(event_device) AS device
     FROM
     (
         SELECT
@@ -44,16 +45,18 @@ FROM
             seen AS event_seen, last_time AS event_last_time, end_step AS event_end_step,
             explicit_step AS event_explicit_step,
             toInt64(0) AS event_heartbeat, false AS event_begun,
-            '' AS event_state, '' AS event_error, CAST(NULL, 'Nullable(Int64)') AS event_step, true AS event_safe
+            '' AS event_state, '' AS event_error, CAST(NULL, 'Nullable(Int64)') AS event_step, true AS event_safe,
+            '' AS event_device
         FROM runstream_shard.life
         UNION ALL
         SELECT
-            run_id, rank, attempt, 0, 0, -9223372036854775808, 9223372036854775807, toUnixTimestamp64Micro(time), true, '', '', NULL, crash_safe
+            run_id, rank, attempt, 0, 0, -9223372036854775808, 9223372036854775807, toUnixTimestamp64Micro(time), true,
+            '', '', NULL, crash_safe, device
         FROM runstream_shard.run FINAL
         UNION ALL
         SELECT
             run_id, rank, attempt, 0, 0, -9223372036854775808, 9223372036854775807, toUnixTimestamp64Micro(time), false,
-            toString(state), error, last_step, crash_safe
+            toString(state), error, last_step, crash_safe, ''
         FROM runstream_shard.status FINAL
     )
     GROUP BY run_id, rank, attempt
@@ -75,7 +78,7 @@ SELECT
     ifNull(run_local_rank, 0) AS local_rank,
     ifNull(run_world_size, 0) AS world_size,
     ifNull(run_pid, 0) AS pid,
-    ifNull(run_device, '') AS device,
+    device,
     toString(ifNull(run_resume, '')) AS resume,
     crash_safe,
     error,
@@ -107,7 +110,7 @@ LEFT JOIN
 (
     SELECT
         run_id, rank, attempt, host AS run_host, node AS run_node, local_rank AS run_local_rank,
-        world_size AS run_world_size, pid AS run_pid, device AS run_device, toString(resume) AS run_resume
+        world_size AS run_world_size, pid AS run_pid, toString(resume) AS run_resume
     FROM runstream_shard.run FINAL
 ) AS begin USING (run_id, rank, attempt);
 
@@ -139,6 +142,7 @@ SELECT
     ifNull(fact_world_size, 0) AS world_size,
     rank_count AS ranks,
     attempt_count AS attempts,
+    gpu_us / 3.6e9 AS gpu_hours,
     ifNull(fact_host, '') AS host,
     ifNull(fact_commit, '') AS commit,
     ifNull(fact_branch, '') AS branch,
@@ -155,6 +159,7 @@ FROM
         max(rank_step) AS greatest_step,
         toUInt32(count()) AS rank_count,
         toUInt32(max(rank_attempts)) AS attempt_count,
+        sum(rank_gpu_us) AS gpu_us,
         -- Of several ranks' errors the lowest rank's, of its attempts the latest's.
         argMinIf(rank_error, rank, rank_error != '') AS any_error
     FROM
@@ -169,6 +174,10 @@ FROM
             arrayMax(life -> least(life.3, arrayMin(
                 later -> if(later.1 > greatest(life.1, life.2), later.4, 9223372036854775807), lives) - 1), lives) AS rank_step,
             count() AS rank_attempts,
+            -- What is running counts up to now.
+            sumIf(
+                ifNull(ended, if(state = 'running', toUnixTimestamp64Micro(now64(6, 'UTC')), attempt)) - attempt,
+                startsWith(device, 'cuda')) AS rank_gpu_us,
             argMax(error, attempt) AS rank_error,
             groupArray((attempt, last_time, ifNull(last_step, -9223372036854775808), explicit_step)) AS lives
         FROM runstream_shard.attempt_life
