@@ -1,5 +1,6 @@
 """What the view `attempts` says about lives of a run that were not meant to be."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid5
@@ -84,3 +85,33 @@ def test_two_processes_with_one_rank_both_stay_visible_and_are_named(store: Stor
     assert store.one("SELECT count() FROM points WHERE run_id = {r:UUID}", r=run_id) == 20
     overlapped = "began before the last point of attempt 1: concurrent or clock behind"
     assert breaches(store, run_id) == [(0, 1, ""), (0, 2, overlapped)]
+
+
+def test_gpu_hours_add_up_attempts_on_gpus_and_go_on_while_one_runs(store: Store, run_id: UUID) -> None:
+    hour = 3_600_000_000
+    gpu_hours = "SELECT gpu_hours FROM runs WHERE run_id = {r:UUID}"
+
+    def live(rank: int, attempt: int, hours: float, *, device: str, state: str = "finished") -> None:
+        end = attempt + int(hours * hour)
+        store.insert("run", events.run(run_id, rank=rank, attempt=attempt, device=device))
+        store.insert("status", events.status(run_id, rank=rank, attempt=attempt, time=end, state=state))
+
+    live(0, FIRST, 2, device="cpu")
+    assert store.one(gpu_hours, r=run_id) == 0
+    live(1, FIRST, 2, device="cuda:0")
+    live(1, FIRST + 3 * hour, 0.5, device="cuda:0", state="failed")
+    live(2, FIRST, 1, device="cuda:1")
+    assert store.one(gpu_hours, r=run_id) == 3.5
+    # Known by a point alone: nobody can say how long it ran.
+    frame = events.frame([0], [FIRST + hour], {"loss": [1.0]})
+    store.insert("metric", events.metric(run_id, [frame], rank=3))
+    assert store.one(gpu_hours, r=run_id) == 3.5
+
+
+def test_gpu_hours_of_a_running_run_are_those_up_to_now(new_store: Callable[[], Store], run_id: UUID) -> None:
+    store = new_store()  # others would look lost beside events of today
+    now = time.time_ns() // 1000
+    store.insert("run", events.run(run_id, attempt=now - 3_600_000_000, device="cuda:0"))
+    store.insert("status", events.status(run_id, attempt=now - 3_600_000_000, time=now + 60_000_000, state="running"))
+    found = store.one("SELECT gpu_hours FROM runs WHERE run_id = {r:UUID} AND state = 'running'", r=run_id)
+    assert 1 <= found < 1.1

@@ -189,20 +189,11 @@ FROM
 LEFT JOIN
 (
     SELECT
-        run_id,
-        argMin(fact, place) AS newest_fact,
-        newest_fact.1 AS fact_experiment, newest_fact.2 AS fact_name, newest_fact.3 AS fact_user,
-        newest_fact.4 AS fact_world_size, newest_fact.5 AS fact_host, newest_fact.6 AS fact_commit,
-        newest_fact.7 AS fact_branch, newest_fact.8 AS fact_dirty
-    FROM
-    (
-        SELECT
-            run_id,
-            (experiment, name, user, world_size, host, commit, branch, dirty) AS fact,
-            (rank, -attempt) AS place
-        FROM runstream_shard.run FINAL
-    )
-    GROUP BY run_id
+        run_id, experiment AS fact_experiment, name AS fact_name, user AS fact_user, world_size AS fact_world_size,
+        host AS fact_host, commit AS fact_commit, branch AS fact_branch, dirty AS fact_dirty
+    FROM runstream_shard.run FINAL
+    ORDER BY run_id, rank, attempt DESC
+    LIMIT 1 BY run_id
 ) AS facts USING (run_id);
 
 CREATE OR REPLACE VIEW runstream.runs ON CLUSTER 'fleet' AS
