@@ -27,23 +27,18 @@ BEST = f"""
 """Of a run that never had a finite value, best is NULL: means leave it out, and it is counted all the same."""
 
 TOLD = f"""
-                SELECT run_id, key, text FROM params
-                WHERE key != {one("seed")} AND run_id IN (SELECT run_id FROM
-                ({BEST}
-                ))"""
+            SELECT b.run_id AS run_id, b.name AS name, b.best AS best, b.bad AS bad, p.key AS key, p.text AS text,
+                p.key != '' AND (
+                    uniqExact(p.text) OVER same_key > 1
+                    OR count() OVER same_key < uniqExact(b.run_id) OVER ()) AS differs
+            FROM
+            ({BEST}
+            ) AS b
+            LEFT JOIN (SELECT run_id, key, text FROM params WHERE key != {one("seed")}) AS p ON p.run_id = b.run_id
+            WINDOW same_key AS (PARTITION BY p.key)"""
+"""The chosen runs with their params, the seed aside, and whether they differ in it: a param that some lack is one, too.
 
-DIFFERENT = f"""
-                SELECT run_id, key, text FROM
-                ({TOLD}
-                )
-                WHERE key IN (
-                    SELECT key FROM
-                    ({TOLD}
-                    )
-                    GROUP BY key HAVING uniq(text) > 1 OR count() < (SELECT count() FROM
-                    ({BEST}
-                    )))"""
-"""Params in which the chosen runs differ, the seed aside: a param that some runs lack is one, too."""
+A run without params has one row with an empty key."""
 
 SCATTER = f"""
     SELECT p.number AS x, b.best AS best, ifNull(c.number, 0) AS colour, b.name AS run, toString(b.run_id) AS run_id
@@ -99,42 +94,38 @@ SEEDS = f"""
         if(count(best) > 1, stddevSamp(best), NULL) AS std, min(best) AS least, max(best) AS greatest
     FROM
     (
-        SELECT any(b.best) AS best, any(b.bad) AS bad,
-            arrayStringConcat(arraySort(groupArrayIf(concat(p.key, '=', p.text), p.key != '')), ' ') AS configuration
+        SELECT any(told.best) AS best, any(told.bad) AS bad,
+            arrayStringConcat(arraySort(groupArrayIf(concat(key, '=', text), differs)), ' ') AS configuration
         FROM
-        ({BEST}
-        ) AS b
-        LEFT JOIN
-        ({DIFFERENT}
-        ) AS p ON p.run_id = b.run_id
-        GROUP BY b.run_id
+        ({TOLD}
+        ) AS told
+        GROUP BY run_id
     )
     GROUP BY configuration
     ORDER BY isNull(mean), if({variables.higher_is_better()}, -mean, mean), configuration LIMIT 1000
 """
 
 BEST_RUNS = f"""
-    SELECT if(p.key = '', concat('best ', {one("metric")}), p.key) AS key,
-        concat(toString(b.place), '. ', b.name) AS run, p.text AS text
+    SELECT if(param.1 = '', concat('best ', {one("metric")}), param.1) AS key,
+        concat(toString(place), '. ', name) AS run, param.2 AS text
     FROM
     (
-        SELECT run_id, name,
-            row_number() OVER (ORDER BY if({variables.higher_is_better()}, -best, best), run_id) AS place
+        SELECT name, arrayPushFront(pairs, ('', printf('%.6g', assumeNotNull(best_value)))) AS listed,
+            row_number() OVER (ORDER BY if({variables.higher_is_better()}, -best_value, best_value), run_id) AS place
         FROM
-        ({BEST}
+        (
+            SELECT run_id, any(told.name) AS name, any(told.best) AS best_value,
+                groupArrayIf((key, text), differs) AS pairs
+            FROM
+            ({TOLD}
+            ) AS told
+            GROUP BY run_id
         )
-        WHERE isNotNull(best)
-    ) AS b
-    INNER JOIN
-    (
-        SELECT run_id, '' AS key, printf('%.6g', best) AS text FROM
-        ({BEST}
-        )
-        WHERE isNotNull(best)
-        UNION ALL{DIFFERENT}
-    ) AS p ON p.run_id = b.run_id
-    WHERE b.place <= {LISTED}
-    ORDER BY b.place, p.key LIMIT 25000
+        WHERE isNotNull(best_value)
+    )
+    ARRAY JOIN listed AS param
+    WHERE place <= {LISTED}
+    ORDER BY place, param.1 LIMIT 25000
 """
 """Rows of one run come together and its best value comes first: the matrix keeps that order."""
 
