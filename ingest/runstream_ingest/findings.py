@@ -17,6 +17,9 @@ SETTLE_S: Final = 120.0
 """An insert on a server is visible after this at the latest: whoever inserts takes it for failed then. The clocks of a
 cluster's nodes may differ as much."""
 
+_BESIDE: Final = {"max_threads": 1}
+"""Nobody waits for it, and loading goes on: the other cores are for that."""
+
 _SUMMARY: Final = "metric, run_id, rank, until, first_step, lo, hi, last, first_nonfinite, nonfinite"
 _RUN: Final = (
     "run_id, amended, until, verdict, detail, state, train_metric, val_metric, train_level, train_change, val_level, "
@@ -48,7 +51,7 @@ def renew(client: Client, settle_s: float) -> int:
 
 def _write(client: Client, table: str, columns: str, read_at: int, runs: str) -> None:
     found = f"SELECT {read_at}, {columns} FROM {table}_now WHERE run_id IN ({runs})"
-    client.command(f"INSERT INTO {table} (read_at, {columns}) {found}")
+    client.command(f"INSERT INTO {table} (read_at, {columns}) {found}", settings=_BESIDE)
 
 
 def last_look_s_ago(client: Client) -> float:

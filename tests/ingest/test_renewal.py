@@ -52,7 +52,7 @@ class FakeHold:
             return Rows([(int(self.last_look_s_ago * 1e6),)])
         return Rows([] if "amended_run" in sql else [(1,)])
 
-    def command(self, sql: str) -> None:
+    def command(self, sql: str, settings: object) -> None:
         self.on_write()
         self.writes.append(sql)
 

@@ -2,7 +2,9 @@
 
 -- Those of amended runs, from what is visible of their series: from the summaries of series as far as these tell it, and else
 -- from rollups and points again. One row per (metric, run, rank), also of those of which nothing is visible.
+-- again: the series whose summary is incomplete, with their cutoffs; as a scalar it is computed once per query.
 CREATE OR REPLACE VIEW amended_summary AS
+WITH (SELECT groupArray((metric, run_id, rank, attempt, cutoff)) FROM amended_series WHERE incomplete) AS again
 SELECT
     metric, run_id, rank,
     min(part_first_step) AS first_step, min(part_lo) AS lo, max(part_hi) AS hi, max(part_last) AS last,
@@ -20,18 +22,22 @@ FROM
     FROM
     (
         SELECT * FROM rollup_16
-        WHERE (metric, run_id, rank, attempt) IN (SELECT metric, run_id, rank, attempt FROM amended_series WHERE incomplete)
+        WHERE notEmpty(again) AND (metric, run_id, rank, attempt) IN (
+            SELECT part.1, part.2, part.3, part.4 FROM (SELECT arrayJoin(again) AS part))
     ) AS whole
-    INNER JOIN (SELECT metric, run_id, rank, attempt, cutoff FROM amended_series WHERE incomplete) AS cut
-        USING (metric, run_id, rank, attempt)
-    WHERE bucket < bitShiftRight(cutoff, 4)
+    INNER JOIN
+    (
+        SELECT part.1 AS metric, part.2 AS run_id, part.3 AS rank, part.4 AS attempt, part.5 AS cutoff
+        FROM (SELECT arrayJoin(again) AS part)
+    ) AS cut USING (metric, run_id, rank, attempt)
+    WHERE notEmpty(again) AND bucket < bitShiftRight(cutoff, 4)
     UNION ALL
     -- … and the points of the cut bucket, named one by one so that the index finds them.
     SELECT metric, run_id, rank, 9223372036854775807, lo, hi, last, first_nonfinite, nonfinite
     FROM packed_point
-    WHERE (metric, run_id, rank, attempt, step) IN (
-        SELECT metric, run_id, rank, attempt, cutoff - arrayJoin(range(1, bitAnd(cutoff, 15) + 1))
-        FROM amended_series WHERE incomplete)
+    WHERE notEmpty(again) AND (metric, run_id, rank, attempt, step) IN (
+        SELECT part.1, part.2, part.3, part.4, part.5 - arrayJoin(range(1, bitAnd(part.5, 15) + 1))
+        FROM (SELECT arrayJoin(again) AS part))
 )
 GROUP BY metric, run_id, rank;
 
