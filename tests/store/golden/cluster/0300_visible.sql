@@ -21,7 +21,9 @@ SELECT * FROM cluster('fleet', view(SELECT * FROM runstream_shard.amended_run));
 CREATE OR REPLACE VIEW runstream_shard.series_cut ON CLUSTER 'fleet' AS
 SELECT
     metric, run_id, rank, attempt, first_step, end_step, lo, hi, last, first_nonfinite, nonfinite,
-    arrayMin(life -> if(life.1 > greatest(attempt, last_time), life.2, 9223372036854775807), lives) AS cutoff,
+    -- One that begins beyond the last step hides nothing, and needs no second look.
+    arrayMin(
+        life -> if(life.1 > greatest(attempt, last_time) AND life.2 <= end_step, life.2, 9223372036854775807), lives) AS cutoff,
     deleted,
     lowest_rank,
     series_of_rank_0 = 1 AND NOT any_of_rank_0_deleted AS whole
