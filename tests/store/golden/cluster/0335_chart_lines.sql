@@ -53,9 +53,14 @@ FROM
                 (
                     SELECT
                         run_id, step, last, min AS low, max AS high, nonfinite, last_time, toNullable(toFloat64(step)) AS place
-                    -- Of so many a chart gives at least a quarter.
-                    FROM runstream_shard.chart(metric = {metric:String}, runs = {runs:Array(UUID)}, points = least(4 * {points:UInt32}, 4294967295),
-                        step_min = {step_min:Int64}, step_max = {step_max:Int64})
+                    -- Of so many points a chart gives at least a quarter. Not through the view chart: a layer less to plan, and
+                    -- its order is not needed.
+                    FROM runstream_shard.chart_bucket(
+                        metric = {metric:String}, runs = {runs:Array(UUID)}, every_run = empty({runs:Array(UUID)}),
+                        step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false,
+                        plan = (SELECT plan FROM runstream_shard.chart_plan(
+                            metric = {metric:String}, runs = {runs:Array(UUID)}, points = least(4 * {points:UInt32}, 4294967295),
+                            step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false)))
                 ) AS line ON line.run_id = run.run_id
             )
         )
@@ -120,9 +125,14 @@ FROM
                 (
                     SELECT
                         run_id, step, last, min AS low, max AS high, nonfinite, last_time, toNullable(toFloat64(step)) AS place
-                    -- Of so many a chart gives at least a quarter.
-                    FROM runstream.chart(metric = {metric:String}, runs = {runs:Array(UUID)}, points = least(4 * {points:UInt32}, 4294967295),
-                        step_min = {step_min:Int64}, step_max = {step_max:Int64})
+                    -- Of so many points a chart gives at least a quarter. Not through the view chart: a layer less to plan, and
+                    -- its order is not needed.
+                    FROM runstream.chart_bucket(
+                        metric = {metric:String}, runs = {runs:Array(UUID)}, every_run = empty({runs:Array(UUID)}),
+                        step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false,
+                        plan = (SELECT plan FROM runstream.chart_plan(
+                            metric = {metric:String}, runs = {runs:Array(UUID)}, points = least(4 * {points:UInt32}, 4294967295),
+                            step_min = {step_min:Int64}, step_max = {step_max:Int64}, all_ranks = false)))
                 ) AS line ON line.run_id = run.run_id
             )
         )
