@@ -66,7 +66,7 @@ LINES = f"""
         )
         ARRAY JOIN arrayConcat({step_charts.KINDS}, if({HALF} > 0, ['raw'], [])) AS k
         UNION ALL
-        SELECT 0, 'smooth', '', 'choose runs above', NULL WHERE (SELECT count() FROM runs WHERE run_id IN {runs()}) = 0
+        SELECT 0, 'smooth', '', 'choose runs above', NULL WHERE (SELECT count() FROM names WHERE run_id IN {runs()}) = 0
     )
     ORDER BY k DESC, run_id, x
 """
@@ -86,11 +86,11 @@ DUEL = f"SELECT * FROM ({step_charts.at_least_one_row(_BOTH)}) ORDER BY step"
 
 PARAMS = f"""
     SELECT key, concat(r.name, ' · ', substring(toString(r.run_id), 25)) AS run, text
-    FROM params AS p INNER JOIN runs AS r ON r.run_id = p.run_id
+    FROM params AS p INNER JOIN names AS r ON r.run_id = p.run_id
     WHERE p.run_id IN {runs()}
         AND key IN (
             SELECT key FROM params WHERE run_id IN {runs()} GROUP BY key
-            HAVING uniq(text) > 1 OR count() < (SELECT count() FROM runs WHERE run_id IN {runs()}))
+            HAVING uniq(text) > 1 OR count() < (SELECT count() FROM names WHERE run_id IN {runs()}))
     ORDER BY key, p.run_id LIMIT 25000
 """
 

@@ -27,7 +27,7 @@ PERCENTILES = ("p05", "p25", "p50", "p75", "p95")
 
 OF_THESE = f"""(
     SELECT if($__conditionalAll(0, $experiment), [], arrayPushFront(groupArray(run_id), toUUIDOrZero('')))
-    FROM runs WHERE {among("experiment", "experiment")})"""
+    FROM names WHERE {among("experiment", "experiment")})"""
 """The runs of the chosen experiments for a chart: `[]` for all, and never for none."""
 
 _MARKED = f"""

@@ -77,7 +77,7 @@ def curves(*, by_time: str) -> str:
     ({one_curve("training", "train_metric")}
         UNION ALL{one_curve("validation", "val_metric")}
         UNION ALL
-        SELECT 0, 'smooth', 'no run', NULL WHERE (SELECT count() FROM runs WHERE run_id = {run()}) = 0
+        SELECT 0, 'smooth', 'no run', NULL WHERE (SELECT count() FROM names WHERE run_id = {run()}) = 0
     )
     ORDER BY k DESC, loss, x
     """
@@ -102,7 +102,7 @@ GAP = f"""
                 runs = (SELECT [{run()}]), points = {POINTS}, {ZOOM}, half_life = 0, by_time = true)
         ) AS t ON t.joined = v.joined AND v.x >= t.x
         UNION ALL
-        SELECT 0, NULL WHERE (SELECT count() FROM runs WHERE run_id = {run()}) = 0
+        SELECT 0, NULL WHERE (SELECT count() FROM names WHERE run_id = {run()}) = 0
     )
     ORDER BY x
 """

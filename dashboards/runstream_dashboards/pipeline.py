@@ -14,7 +14,7 @@ LEDGER = """
         r.name AS run, l.rank AS rank, l.number AS attempt, l.verdict AS verdict, l.logged AS logged,
         l.stored AS stored, l.pending AS pending, l.dead_lettered AS `dead letters`,
         arraySum(mapValues(l.dropped)) AS dropped, toString(r.run_id) AS run_id
-    FROM ledger AS l INNER JOIN runs AS r ON r.run_id = l.run_id
+    FROM ledger AS l INNER JOIN names AS r ON r.run_id = l.run_id
     WHERE $__timeFilter(r.started) AND (l.verdict = 'missing' OR l.dead_lettered > 0 OR notEmpty(l.dropped))
     ORDER BY r.started DESC, rank, attempt LIMIT 1000
 """

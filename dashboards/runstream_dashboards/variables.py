@@ -63,7 +63,7 @@ def typed(name: str, label: str, description: str, default: str = "") -> dashboa
 
 def experiment() -> dashboard.QueryVariable:
     """Experiments, all at first."""
-    sql = "SELECT experiment FROM runs GROUP BY experiment ORDER BY max(started) DESC LIMIT 1000"
+    sql = "SELECT experiment FROM names GROUP BY experiment ORDER BY max(started) DESC LIMIT 1000"
     return several(queried("experiment", "experiment", "Only runs of these experiments.", sql))
 
 
@@ -113,7 +113,7 @@ def _runs() -> str:
     return f"""
         SELECT toString(run_id) AS value, concat(name, ' · ', experiment) AS text FROM
         (
-            SELECT run_id, name, experiment, started FROM runs
+            SELECT run_id, name, experiment, started FROM names
             WHERE {among("experiment", "experiment")} OR has({many("run")}, toString(run_id))
             ORDER BY has({many("run")}, toString(run_id)) DESC, started DESC LIMIT 300
         )
@@ -164,7 +164,7 @@ def one_of_the_chosen(name: str, label: str, place: int) -> dashboard.QueryVaria
     sql = f"""
         SELECT value, text FROM
         (
-            SELECT toString(run_id) AS value, name AS text, indexOf({runs_of()}, run_id) AS place FROM runs
+            SELECT toString(run_id) AS value, name AS text, indexOf({runs_of()}, run_id) AS place FROM names
             WHERE run_id IN {runs_of()}
             UNION ALL
             SELECT '' AS value, '(none)' AS text, 0 AS place

@@ -18,7 +18,7 @@ SAFE_FORMATS = {"percentencode", "queryparam"}
 
 PUBLIC = {
     *("runs", "params", "tags", "points", "metric_summary", "metric_summary_by_rank", "artifacts", "models"),
-    *("metrics", "losses", "attempts", "environment", "ledger", "diagnosis", "rank_progress"),
+    *("names", "metrics", "losses", "attempts", "environment", "ledger", "diagnosis", "rank_progress"),
     *("chart", "chart_band", "chart_by_rank", "chart_lines", "chart_ranks"),
 }
 """The views of docs/sql.md."""

@@ -90,6 +90,15 @@ def test_points_and_summaries_agree_with_the_model(loaded: Store, model: Model) 
     assert summaries(loaded, "metric_summary") == lowest
 
 
+def test_names_are_those_of_the_runs(loaded: Store) -> None:
+    runs, names = (
+        loaded.query(f"SELECT run_id, experiment, name, user, started FROM {view} ORDER BY run_id")
+        for view in ("runs", "names")
+    )
+    assert names == runs
+    assert len(names) > 10
+
+
 @pytest.mark.parametrize("steps", [EVERYWHERE, (-37, 411)], ids=["whole", "zoomed"])
 @pytest.mark.parametrize("every_rank", [False, True], ids=["lowest rank", "every rank"])
 def test_a_chart_agrees_with_the_model_at_every_width(

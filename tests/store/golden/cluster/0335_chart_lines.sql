@@ -47,7 +47,7 @@ FROM
                     if({by_time:Bool}, ifNull(greatest(since, 0), 0), line.place) AS place
                 FROM
                 (
-                    SELECT run_id, name, started FROM runstream_shard.runs WHERE empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)}
+                    SELECT run_id, name, started FROM runstream_shard.names WHERE empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)}
                 ) AS run
                 LEFT JOIN
                 (
@@ -119,7 +119,7 @@ FROM
                     if({by_time:Bool}, ifNull(greatest(since, 0), 0), line.place) AS place
                 FROM
                 (
-                    SELECT run_id, name, started FROM runstream.runs WHERE empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)}
+                    SELECT run_id, name, started FROM runstream.names WHERE empty({runs:Array(UUID)}) OR run_id IN {runs:Array(UUID)}
                 ) AS run
                 LEFT JOIN
                 (
