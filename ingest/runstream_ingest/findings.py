@@ -20,13 +20,6 @@ cluster's nodes may differ as much."""
 _BESIDE: Final = {"max_threads": 1}
 """Nobody waits for it, and loading goes on: the other cores are for that."""
 
-_SUMMARY: Final = "metric, run_id, rank, until, first_step, lo, hi, last, first_nonfinite, nonfinite"
-_RUN: Final = (
-    "run_id, amended, until, verdict, detail, state, train_metric, val_metric, train_level, train_change, val_level, "
-    "val_change, val_min, val_min_step, val_rise, train_fall, overfitting_step, overfitting_train_step, "
-    "diverged_metric, diverged_step, quiet_s, silent_rank, slowest_rank, slowest_factor"
-)
-
 _NOW: Final = "toUnixTimestamp64Micro(now64(6, 'UTC'))"
 
 
@@ -44,14 +37,14 @@ def renew(client: Client, settle_s: float) -> int:
         some = ", ".join(f"'{run}'" for run in runs[begin : begin + RUNS_AT_ONCE])
         # A run's row says that its summaries are there: they come first.
         if client.query(f"SELECT 1 FROM amended_run WHERE run_id IN ({some}) LIMIT 1").result_rows:
-            _write(client, "summary_finding", _SUMMARY, read_at, some)
-        _write(client, "run_finding", _RUN, read_at, some)
+            _write(client, "summary_finding", read_at, some)
+        _write(client, "run_finding", read_at, some)
     return len(runs)
 
 
-def _write(client: Client, table: str, columns: str, read_at: int, runs: str) -> None:
-    found = f"SELECT {read_at}, {columns} FROM {table}_now WHERE run_id IN ({runs})"
-    client.command(f"INSERT INTO {table} (read_at, {columns}) {found}", settings=_BESIDE)
+def _write(client: Client, table: str, read_at: int, runs: str) -> None:
+    found = f"SELECT {read_at}, * FROM {table}_now WHERE run_id IN ({runs})"
+    client.command(f"INSERT INTO {table} {found}", settings=_BESIDE)
 
 
 def last_look_s_ago(client: Client) -> float:

@@ -94,3 +94,11 @@ def seen(directory: Path) -> dict[str, list[str]]:
     """What every view shows. Run in the process that owns the engine."""
     with open_store(settings.load(environ={}, cwd=directory, dir=directory / ".runstream")) as store:
         return everything(store)
+
+
+def due(directory: Path) -> list[str]:
+    """Runs whose findings are older than what is stored. Run in the process that owns the engine."""
+    with open_store(settings.load(environ={}, cwd=directory, dir=directory / ".runstream")) as store:
+        return [
+            str(run_id) for (run_id,) in store.client.query("SELECT run_id FROM due_run(settle_us = 0)").result_rows
+        ]

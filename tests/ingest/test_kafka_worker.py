@@ -17,4 +17,6 @@ def test_topics_show_in_every_view_what_a_log_directory_shows(
     kafka_tasks.produce(broker.url, prefix, history())
     result = kafka_tasks.drain(kafka_tasks.worker_environment(tmp_path, broker.url, prefix))
     assert result.returncode == 0, result.stderr
+    # The worker has looked at every run before it ended.
+    assert in_engine(kafka_tasks.due, tmp_path) == []
     assert in_engine(kafka_tasks.seen, tmp_path) == model

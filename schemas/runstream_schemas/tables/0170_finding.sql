@@ -6,8 +6,8 @@
 -- One row per run.
 CREATE TABLE IF NOT EXISTS run_finding
 (
-    run_id UUID,
     read_at Int64 COMMENT 'when the run was looked at, by the clock of the store, microseconds',
+    run_id UUID,
     amended Bool COMMENT 'its summaries are in summary_finding',
     until Int64 COMMENT 'its deletion, as far as it was known then; none: 0',
     verdict String COMMENT 'empty for a deleted run',
@@ -39,10 +39,10 @@ ORDER BY run_id;
 -- nonfinite are 0.
 CREATE TABLE IF NOT EXISTS summary_finding
 (
+    read_at Int64,
     metric LowCardinality(String),
     run_id UUID,
     rank UInt32,
-    read_at Int64,
     until Int64,
     first_step Int64,
     lo UInt128,

@@ -1,4 +1,5 @@
--- How findings are made and read. Whoever renews them (ingest: findings.py) copies what the views …_now say of the runs that are due.
+-- How findings are made and read. Whoever renews them (ingest: findings.py) copies what the views …_now say of the runs that are due:
+-- these have the columns of their tables, in the same order, after read_at.
 
 -- Runs of which something arrived since they were looked at, or a little before: an insert is visible only some time after its
 -- moment of arrival, settle_us at most. A run that was running is due when anything arrived, because that may show that it is
@@ -30,11 +31,9 @@ SELECT
     run_id,
     CAST(run_id IN (SELECT run_id FROM amended_run) AS Bool) AS amended,
     ifNull(until, 0) AS until,
-    verdict, detail, state, train_metric, val_metric, train_level, train_change, val_level, val_change, val_min, val_min_step,
-    val_rise, train_fall, overfitting_step, overfitting_train_step, diverged_metric, diverged_step, quiet_s, silent_rank,
-    slowest_rank, slowest_factor
+    found.* EXCEPT (run_id)
 FROM (SELECT DISTINCT run_id FROM life) AS known
-LEFT JOIN diagnosis_now USING (run_id)
+LEFT JOIN diagnosis_now AS found USING (run_id)
 LEFT JOIN (SELECT run_id, max(until) AS until FROM deletion GROUP BY run_id) AS deletions USING (run_id);
 
 -- Of amended runs only. Of what is in the table and not in the store any more nothing is found, which must be written as well.
@@ -52,11 +51,7 @@ LEFT JOIN (SELECT run_id, max(until) AS until FROM deletion GROUP BY run_id) AS 
 -- One row per run: the worst verdict that applied when the run was looked at, which is some seconds after its last event while a
 -- worker is at work. A run in its first seconds has none yet, and one of which attempts were just deleted none for now.
 CREATE OR REPLACE VIEW diagnosis AS
-SELECT
-    run_id,
-    verdict, detail, state, train_metric, val_metric, train_level, train_change, val_level, val_change, val_min, val_min_step,
-    val_rise, train_fall, overfitting_step, overfitting_train_step, diverged_metric, diverged_step, quiet_s, silent_rank,
-    slowest_rank, slowest_factor
-FROM run_finding FINAL
+SELECT finding.* EXCEPT (read_at, amended, until)
+FROM run_finding AS finding FINAL
 LEFT JOIN (SELECT run_id, max(until) AS deleted FROM deletion GROUP BY run_id) AS deletions USING (run_id)
 WHERE verdict != '' AND until = ifNull(deleted, 0);

@@ -1,4 +1,5 @@
--- How findings are made and read. Whoever renews them (ingest: findings.py) copies what the views …_now say of the runs that are due.
+-- How findings are made and read. Whoever renews them (ingest: findings.py) copies what the views …_now say of the runs that are due:
+-- these have the columns of their tables, in the same order, after read_at.
 
 -- Runs of which something arrived since they were looked at, or a little before: an insert is visible only some time after its
 -- moment of arrival, settle_us at most. A run that was running is due when anything arrived, because that may show that it is
@@ -33,11 +34,9 @@ SELECT
     run_id,
     CAST(run_id IN (SELECT run_id FROM runstream_shard.amended_run) AS Bool) AS amended,
     ifNull(until, 0) AS until,
-    verdict, detail, state, train_metric, val_metric, train_level, train_change, val_level, val_change, val_min, val_min_step,
-    val_rise, train_fall, overfitting_step, overfitting_train_step, diverged_metric, diverged_step, quiet_s, silent_rank,
-    slowest_rank, slowest_factor
+    found.* EXCEPT (run_id)
 FROM (SELECT DISTINCT run_id FROM runstream_shard.life) AS known
-LEFT JOIN runstream_shard.diagnosis_now USING (run_id)
+LEFT JOIN runstream_shard.diagnosis_now AS found USING (run_id)
 LEFT JOIN (SELECT run_id, max(until) AS until FROM runstream_shard.deletion GROUP BY run_id) AS deletions USING (run_id);
 
 CREATE OR REPLACE VIEW runstream.run_finding_now ON CLUSTER 'fleet' AS
@@ -61,12 +60,8 @@ SELECT * FROM cluster('fleet', view(SELECT * FROM runstream_shard.summary_findin
 -- One row per run: the worst verdict that applied when the run was looked at, which is some seconds after its last event while a
 -- worker is at work. A run in its first seconds has none yet, and one of which attempts were just deleted none for now.
 CREATE OR REPLACE VIEW runstream_shard.diagnosis ON CLUSTER 'fleet' AS
-SELECT
-    run_id,
-    verdict, detail, state, train_metric, val_metric, train_level, train_change, val_level, val_change, val_min, val_min_step,
-    val_rise, train_fall, overfitting_step, overfitting_train_step, diverged_metric, diverged_step, quiet_s, silent_rank,
-    slowest_rank, slowest_factor
-FROM runstream_shard.run_finding FINAL
+SELECT finding.* EXCEPT (read_at, amended, until)
+FROM runstream_shard.run_finding AS finding FINAL
 LEFT JOIN (SELECT run_id, max(until) AS deleted FROM runstream_shard.deletion GROUP BY run_id) AS deletions USING (run_id)
 WHERE verdict != '' AND until = ifNull(deleted, 0);
 
