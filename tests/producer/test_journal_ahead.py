@@ -2,6 +2,8 @@
 
 import mmap
 import resource
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,12 @@ from runstream.journal.ring import Ring
 
 
 @pytest.fixture
-def ring(tmp_path: Path) -> Ring:
-    return Ring.create(tmp_path / "a.journal", size=SMALL, run_id=RUN, rank=0, attempt=ATTEMPT, info={})
+def ring() -> Iterator[Ring]:
+    """In memory: of a disk's file the system writes pages back whenever it likes, and asks for each of them again."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
+        path = Path(directory) / "a.journal"
+        yield Ring.create(path, size=SMALL, run_id=RUN, rank=0, attempt=ATTEMPT, info={})
 
 
 def faults_of_writing(ring: Ring, start: int, stop: int) -> int:
@@ -31,7 +37,6 @@ def test_the_writer_takes_no_page_fault_where_pages_were_prepared(ring: Ring) ->
     if not kept._supported:
         pytest.skip("this kernel has no MADV_POPULATE_WRITE")
     stop = layout.CHUNKS_OFFSET + LEAST_BYTES
-    # The system may write a page back meanwhile, and ask for it again.
     assert faults_of_writing(ring, layout.CHUNKS_OFFSET, stop) <= 2
     assert faults_of_writing(ring, stop, stop + LEAST_BYTES) >= 8
 
