@@ -69,7 +69,7 @@ def renewal(hold: FakeHold, clock: FakeClock, told: list[str] | None = None) -> 
 def turn(made: Renewal) -> None:
     """One turn of the loop, and the end of what it began."""
     made.turn()
-    made._wait()
+    made.give_back()
 
 
 def test_a_worker_renews_when_it_begins_and_then_after_it_has_loaded_something() -> None:
