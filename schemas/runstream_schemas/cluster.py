@@ -38,8 +38,8 @@ CLIENT_SETTINGS: Final[Mapping[str, str]] = {
 
 INTERNAL_VIEWS: Final = frozenset(
     {
-        *("series_cut", "amended_series", "amended_summary", "packed_point", "attempt_life"),
-        *("series_width", "series_sample", "loss_names", "loss_curve"),
+        *("series_cut", "amended_series", "amended_summary", "packed_point", "facts"),
+        *("attempt_life", "series_width", "series_sample", "loss_names", "loss_curve"),
     }
 )
 """Views that only other views read."""

@@ -116,7 +116,6 @@ LEFT JOIN
 
 -- A rank is running if any of its attempts is, else it is what its latest attempt became. A run is running if any rank is,
 -- else the worst of lost, failed, killed, finished; a rank of which nothing but metrics is known decides only when alone.
--- The facts of the job come from the newest run event of the lowest rank.
 CREATE OR REPLACE VIEW runs AS
 SELECT
     run_id,
@@ -183,12 +182,4 @@ FROM
     )
     GROUP BY run_id
 ) AS lived
-LEFT JOIN
-(
-    SELECT
-        run_id, experiment AS fact_experiment, name AS fact_name, user AS fact_user, world_size AS fact_world_size,
-        host AS fact_host, commit AS fact_commit, branch AS fact_branch, dirty AS fact_dirty
-    FROM run FINAL
-    ORDER BY run_id, rank, attempt DESC
-    LIMIT 1 BY run_id
-) AS facts USING (run_id);
+LEFT JOIN facts USING (run_id);
